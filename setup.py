@@ -1,0 +1,31 @@
+"Package metadata stands in settings.ini; this file hands it to setuptools."
+from configparser import ConfigParser
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+here = Path(__file__).parent
+config = ConfigParser(interpolation=None)
+config.read(here / "settings.ini", encoding="utf-8")
+cfg = config["DEFAULT"]
+dicom, dev = cfg["dicom_requirements"].split(), cfg["dev_requirements"].split()
+
+setup(
+    name=cfg["name"],
+    version=cfg["version"],
+    description=cfg["description"],
+    long_description=(here / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    author=cfg["author"],
+    license=cfg["license"],
+    url=cfg["git_url"],
+    keywords=cfg["keywords"].split(),
+    python_requires=f">={cfg['min_python']}",
+    packages=find_packages(include=["rsna_cls", "rsna_cls.*"]),
+    # rsna_cls/films is a link to data/: the embedded films travel in the wheel under that name
+    package_data={"rsna_cls": ["weights/*", "films/*", "films/*/*/*"]},
+    install_requires=cfg["requirements"].split(),
+    extras_require={"dicom": dicom, "dev": dicom + dev},
+    entry_points={"nbdev": ["rsna_cls=rsna_cls._modidx:d"]},
+    zip_safe=False,
+)
