@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['film_tfms', 'show_augmented']
 
-# %% ../nbs/01_augment.ipynb #06f48cef
+# %% ../nbs/01_augment.ipynb #093ca656
+from .data import Picture, new_figure, picture
 import numpy as np
 from fastai.vision.all import AffineCoordTfm, PadMode, TensorImage, affine_mat, aug_transforms, no_random, to_device
-from .data import Picture, new_figure, picture
 
 # %% ../nbs/01_augment.ipynb #5a3960e8
 def _shift_mat(

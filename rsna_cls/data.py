@@ -6,8 +6,8 @@
 __all__ = ['READERS', 'SUFFIXES', 'SOURCES', 'BadFilm', 'BadFolder', 'FetchError', 'load_film', 'film_files', 'summary', 'Source',
            'fetch_data', 'film_tensor', 'dataloaders', 'check_setup', 'Picture', 'new_figure', 'picture']
 
-# %% ../nbs/00_data.ipynb #e72b3f14
-import hashlib, os, re, shutil, tempfile, threading, zipfile
+# %% ../nbs/00_data.ipynb #55613af8
+import hashlib, os, re, shutil, tempfile, threading, warnings, zipfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata, resources
@@ -16,6 +16,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 import numpy as np
 from PIL import Image, ImageOps
+
+# fastai 2.8 calls this at import, once per session; nobody who reads a lesson can do anything about it
+warnings.filterwarnings('ignore', message='.torch.jit.script. is deprecated', category=FutureWarning)
 
 # %% ../nbs/00_data.ipynb #ee8876ba
 class BadFilm(ValueError):
@@ -73,7 +76,7 @@ def _read_dicom(data:bytes)->Image.Image:
     film = _to_8bit(pixels, *ends)
     return Image.fromarray(255-film if ds.PhotometricInterpretation=='MONOCHROME1' else film)
 
-# %% ../nbs/00_data.ipynb #68f93c3d
+# %% ../nbs/00_data.ipynb #8f80013a
 READERS = {'DICOM': (lambda b: b[128:132]==b'DICM', _read_dicom), # format: (is it?, read it)
            'PNG'  : (lambda b: b[:8]==b'\x89PNG\r\n\x1a\n', _read_picture),
            'JPEG' : (lambda b: b[:3]==b'\xff\xd8\xff', _read_picture)}
@@ -82,7 +85,7 @@ SUFFIXES = ['.png', '.jpg', '.jpeg', '.dcm'] # how the names of film files end
 @contextmanager
 def _quiet():
     "Keep readers from printing: pydicom's messages may quote a header."
-    import logging, warnings
+    import logging
     log = logging.getLogger('pydicom')
     was,log.disabled = log.disabled,True
     try:
@@ -313,13 +316,14 @@ def _copy(path, dest):
     with tempfile.TemporaryDirectory(dir=dest.parent) as part: os.replace(shutil.copytree(path, Path(part)/'films'), dest)
     return dest
 
-# %% ../nbs/00_data.ipynb #37150c02
+# %% ../nbs/00_data.ipynb #1605821e
 def _rgb(
-    film, # a path, or a film
+    film, # a path, a film (PIL image), or a film's pixels (uint8, shape (h, w))
 )->np.ndarray: # uint8, shape (h, w, 3)
     "A film as an array of three equal channels."
-    if not isinstance(film, Image.Image): film = load_film(film)
-    return np.asarray(film.convert('L').convert('RGB'))
+    if not isinstance(film, (Image.Image, np.ndarray)): film = load_film(film)
+    pixels = np.asarray(film.convert('L') if isinstance(film, Image.Image) else film)
+    return np.repeat(pixels[..., None], 3, axis=2)
 
 def film_tensor(
     films, # paths or films (PIL images)

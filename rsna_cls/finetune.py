@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['fine_tune', 'show_curves']
 
-# %% ../nbs/04_finetune.ipynb #dd186055
+# %% ../nbs/04_finetune.ipynb #0f125e2d
+from .data import Picture, new_figure, picture
 import random, sys, time
 import numpy as np, pandas as pd
 from fastai.vision.all import Callback, Learner, no_random
 from tqdm import tqdm
-from .data import Picture, new_figure, picture
 
 # %% ../nbs/04_finetune.ipynb #7621fdbb
 class _EpochLines(Callback):

@@ -5,18 +5,17 @@
 # %% auto #0
 __all__ = ['IMAGENET', 'BadModel', 'film_learner', 'save_model', 'load_model']
 
-# %% ../nbs/02_learner.ipynb #db0b8a33
+# %% ../nbs/02_learner.ipynb #bd25ccce
+from .data import _classes, _download, _film_block, film_files, film_tensor, FetchError
 import hashlib, json, os, platform, shutil, tempfile, zipfile
 from importlib import metadata, resources
 from pathlib import Path
-import torch
-from torch import nn
+import numpy as np, torch
 from fastai.vision.all import CrossEntropyLossFlat, IndexSplitter, Learner, Normalize, Resize, accuracy, no_random, vision_learner, params
 from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torchvision.models import ResNet18_Weights, resnet18
-from .data import _classes, _download, _film_block, film_files, FetchError
 
 # %% ../nbs/02_learner.ipynb #34a8d2ec
 class BadModel(ValueError): "Weights, or a saved model, that cannot be used."
@@ -96,6 +95,39 @@ def film_learner(
     with no_random(seed): learn,words = _learner(dls, weights)
     print(f'ResNet18 with {words}, on {dls.device}.')
     return learn
+
+# %% ../nbs/02_learner.ipynb #9d57919e
+def _as_list(films)->list:
+    "Films as a list: a folder's files, one film, or several."
+    if isinstance(films, (str, Path)): return film_files(films) if Path(films).is_dir() else [Path(films)]
+    if isinstance(films, Image.Image): return [films]
+    return [Path(f) if isinstance(f, str) else f for f in films]
+
+def _check_batch(x):
+    "Raise ValueError unless a tensor is a normalised batch of films."
+    if x.ndim!=4 or x.shape[1]!=3: raise ValueError(f'a ready tensor must have the shape (n, 3, h, w), not {tuple(x.shape)}')
+    if not x.is_floating_point(): raise ValueError('a ready tensor must be normalised floats: film_tensor(films) makes it')
+    if not torch.isfinite(x).all(): raise ValueError('the tensor holds values that are not finite numbers')
+
+def _batches(
+    learn, # fastai Learner, or any torch module
+    films, # a folder, a path, a film, a list of paths or films, or a ready tensor (n, 3, h, w)
+    bs:int=16, # films per batch
+): # Tensors: float, shape (up to bs, 3, h, w), normalised, on the model's device
+    "Films as the batches a model takes, one after the other; raises `BadFilm` or ValueError."
+    model = getattr(learn, 'model', learn)
+    device = next((p.device for p in model.parameters()), torch.device('cpu'))
+    if isinstance(films, torch.Tensor):
+        _check_batch(films)
+        yield from films.as_subclass(torch.Tensor).to(device).split(bs)
+        return
+    films = _as_list(films)
+    if not films: raise ValueError('there are no films here: give a folder, a file, or a list of files')
+    dls = getattr(learn, 'dls', None)
+    for i in range(0, len(films), bs):
+        some = [np.asarray(f.convert('L')) if isinstance(f, Image.Image) else f for f in films[i:i+bs]] # fastai takes arrays, not PIL images
+        x = next(iter(dls.test_dl(some, bs=len(some), num_workers=0)))[0] if dls else film_tensor(some)
+        yield x.as_subclass(torch.Tensor).to(device)
 
 # %% ../nbs/02_learner.ipynb #4e29d137
 def _film_size(dls)->int:

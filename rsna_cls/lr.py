@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['LRRange', 'find_lr']
 
-# %% ../nbs/03_lr.ipynb #1f399749
+# %% ../nbs/03_lr.ipynb #16f2932f
+from .data import new_figure, picture
 import copy, random, sys, tempfile
 from collections import namedtuple
 from pathlib import Path
@@ -13,9 +14,8 @@ import numpy as np
 from fastai.vision.all import Callback, Learner, no_random, steep, valley
 from IPython.display import display
 from tqdm import tqdm
-from .data import new_figure, picture
 
-# %% ../nbs/03_lr.ipynb #e07f6b6e
+# %% ../nbs/03_lr.ipynb #b30e76c0
 LRRange = namedtuple('LRRange', 'low high')
 
 class _Bar(Callback):
@@ -54,5 +54,6 @@ def find_lr(
     ax.plot(lrs, losses)
     ax.set(xscale='log', xlabel='learning rate', ylabel='training loss (smoothed)', ylim=(0, min(max(losses), 1.5*losses[:10].max())))
     ax.legend(frameon=False); ax.spines[['top', 'right']].set_visible(False)
-    display(picture(fig, f"The training loss as the learning rate rises from a millionth to {lrs[-1]:.1g}: flat at first, then falling, then rising. Suggested: {low:.1g} to {high:.1g}."))
+    display(picture(fig, f"The training loss as the learning rate rises: {losses[0]:.2f} at {lrs[0]:.1g}, lowest ({losses.min():.2f}) at {lrs[losses.argmin()]:.1g}, "
+                         f"{losses[-1]:.2f} at {lrs[-1]:.1g}. Suggested: {low:.1g} to {high:.1g}."))
     return LRRange(low, high)
