@@ -5,17 +5,17 @@
 # %% auto #0
 __all__ = ['LRRange', 'find_lr']
 
-# %% ../nbs/03_lr.ipynb #16f2932f
+# %% ../nbs/03_lr.ipynb #c6f74c7a
 from .data import new_figure, picture
 import copy, random, sys, tempfile
 from collections import namedtuple
 from pathlib import Path
 import numpy as np
-from fastai.vision.all import Callback, Learner, no_random, steep, valley
+from fastai.vision.all import Callback, Learner, minimum, no_random, valley
 from IPython.display import display
 from tqdm import tqdm
 
-# %% ../nbs/03_lr.ipynb #b30e76c0
+# %% ../nbs/03_lr.ipynb #41ddc19d
 LRRange = namedtuple('LRRange', 'low high')
 
 class _Bar(Callback):
@@ -35,7 +35,7 @@ def _range_test(
             probe.model_dir,probe.dls.train.rng = Path(folder),random.Random(seed)
             probe.freeze()
             probe.add_cb(bar)
-            return probe.recorder,probe.lr_find(start_lr=1e-6, end_lr=1, num_it=steps, show_plot=False, suggest_funcs=(steep, valley))
+            return probe.recorder,probe.lr_find(start_lr=1e-6, end_lr=1, num_it=steps, show_plot=False, suggest_funcs=(minimum, valley))
     finally: bar.bar.close(); learn.dls.train.rng = rng
 
 def find_lr(

@@ -1,0 +1,53 @@
+# demo · test · bench · lab · clean    (each sets .venv up by itself when it is missing or stale)
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PYTHONWARNINGS := ignore::FutureWarning
+unexport PYTHONPATH
+
+.PHONY: help demo test bench lab docs clean .venv
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo    run lesson 01 from the films to the heat maps; writes build/01_first_classifier.html"
+	@echo "make test    every check there is"
+	@echo "make bench   speed and memory beside other libraries"
+	@echo "make lab     open the lessons in JupyterLab"
+	@echo "make docs    write README.md and the lessons' badges from nbs/index.ipynb and settings.ini"
+	@echo "make clean   remove what the other targets made, .venv excepted"
+
+.venv: .venv/.ready
+
+.venv/.ready: settings.ini setup.py pyproject.toml tests/constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed, this is " + sys.version.split()[0])'
+	@echo "Setting up .venv: about 7 GB (most of it PyTorch), 3 to 10 minutes, once."
+	@rm -f $@; $(PYTHON) -m venv .venv || { echo "python3 -m venv failed: on Debian and Ubuntu, install the package python3-venv"; exit 1; }
+	@$(BIN)/python -m pip install --progress-bar off -c tests/constraints.txt -e ".[dev]" 2>&1 \
+	  | tee .venv/pip.log | grep --line-buffered -E '^(Collecting|Installing|Building|Successfully|ERROR|error)' | cut -c 1-100 \
+	  || { tail -n 30 .venv/pip.log; echo "pip failed; all it said is in .venv/pip.log"; exit 1; }
+	@touch $@ && echo ".venv is ready."
+
+demo: .venv/.ready
+	@$(BIN)/python tools/demo.py
+
+test: .venv/.ready
+	@echo "Checking the library's notebooks …"
+	@$(BIN)/nbdev-test --skip-folder-re '^(lessons|\.)' --n-workers 1
+	@echo "Checking the rest …"
+	@$(BIN)/python -m pytest tests --ignore tests/bench -ra
+
+bench: .venv/.ready
+	@$(BIN)/python -m pytest tests/bench -q -s
+
+lab: .venv/.ready
+	@$(BIN)/jupyter lab nbs/lessons
+
+docs: .venv/.ready
+	@$(BIN)/python tools/docs.py
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .benchmarks _proc _docs
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+	find . -name .ipynb_checkpoints -not -path './.venv/*' -prune -exec rm -rf {} +
