@@ -147,7 +147,7 @@ def hires_cam(
     maps = _maps(learn, films, target, _by_gradient(_layer(getattr(learn, 'model', learn), block, layer), _each_place))[0]
     return maps.relu() if relu else maps
 
-# %% ../nbs/06_cam.ipynb #0943a1f4
+# %% ../nbs/06_cam.ipynb #6d2fe4ea
 class BadHead(ValueError): "A model for which a class activation map is not defined."
 
 _WHY = ('CAM needs a head of global average pooling and one Linear layer, and nothing between: then its weights belong to the maps. '
@@ -164,7 +164,7 @@ def _last_maps(
     def before(module, args): seen.update(linear=module, hidden=args[0], maps=seen.get('now'))
     def after(module, args, out):
         if isinstance(out, torch.Tensor) and out.ndim==4: seen['now'] = out
-    pools = (nn.AdaptiveAvgPool2d, nn.AvgPool2d)
+    pools = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.AvgPool2d) # what they give is no map any more
     handles = [m.register_forward_pre_hook(before) for m in linears]
     handles += [m.register_forward_hook(after) for m in model.modules() if not list(m.children()) and not isinstance(m, pools)]
     try:

@@ -316,7 +316,7 @@ def _copy(path, dest):
     with tempfile.TemporaryDirectory(dir=dest.parent) as part: os.replace(shutil.copytree(path, Path(part)/'films'), dest)
     return dest
 
-# %% ../nbs/00_data.ipynb #1605821e
+# %% ../nbs/00_data.ipynb #0c31c26c
 def _rgb(
     film, # a path, a film (PIL image), or a film's pixels (uint8, shape (h, w))
 )->np.ndarray: # uint8, shape (h, w, 3)
@@ -332,9 +332,9 @@ def film_tensor(
     "Films as one normalised batch, for any torch model."
     import torch
     from fastai.vision.core import imagenet_stats
-    mean,std = (torch.tensor(s).view(1, 3, 1, 1) for s in imagenet_stats)
     x = np.stack([np.asarray(Image.fromarray(_rgb(f)).resize((size, size), Image.Resampling.BILINEAR)) for f in films])
-    return (torch.from_numpy(x).permute(0, 3, 1, 2).float()/255-mean)/std
+    mean,std = np.float32(imagenet_stats)
+    return torch.from_numpy((x/np.float32(255)-mean)/std).permute(0, 3, 1, 2).contiguous()
 
 def _film_block(
     size:int, # side of the square (px)

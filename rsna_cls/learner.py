@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torchvision.models import ResNet18_Weights, resnet18
 
-# %% ../nbs/02_learner.ipynb #34a8d2ec
+# %% ../nbs/02_learner.ipynb #4ab1f464
 class BadModel(ValueError): "Weights, or a saved model, that cannot be used."
 
 IMAGENET = ResNet18_Weights.IMAGENET1K_V1.url # its name ends in the first 8 digits of its SHA-256
@@ -33,7 +33,8 @@ def _imagenet_state()->dict:
         if not file.exists(): _download(IMAGENET, file, is_right, f'{file.name}, ImageNet\'s ResNet18')
     except FetchError as e: raise FetchError(f'{e}{advice}') from None
     if not is_right(file): raise BadModel(f'{file} is damaged (its checksum differs): please delete it.{advice}')
-    return torch.load(file, map_location='cpu', weights_only=True)
+    try: return torch.load(file, map_location='cpu', weights_only=True)
+    except Exception: raise BadModel(f'{file} does not hold weights that can be opened safely: please delete it.{advice}') from None
 
 def _is_extra(name): return name.startswith('fc.') or name.endswith('num_batches_tracked') # the last layer, and a counter nobody reads
 

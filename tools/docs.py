@@ -12,10 +12,10 @@ HERE = Path(__file__).resolve().parents[1]
 NOT_SPACE = r'[^\s"\')\\]+'
 
 
-def addresses() -> dict:
+def addresses(settings: Path = HERE / "settings.ini") -> dict:
     "Patterns of addresses that follow from the repository's own, and what stands in their place."
     config = ConfigParser(interpolation=None)
-    config.read(HERE / "settings.ini", encoding="utf-8")
+    config.read(settings, encoding="utf-8")
     git, branch = config["DEFAULT"]["git_url"].rstrip("/"), config["DEFAULT"]["branch"]
     owner = git.split("github.com/")[1]
     return {

@@ -1,0 +1,417 @@
+"""Maps: identities, golden numbers, agreement with three other libraries at all eight blocks, and mutants that each check must catch.
+
+A check is a function of the maps under test, so that the same check can be run on a mutant."""
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from rsna_cls import cam as cam_module
+from rsna_cls.cam import BadHead, cam, grad_cam, hires_cam, show_cam
+from rsna_cls.data import film_files, film_tensor
+from torch import nn
+from torchvision.models import densenet121, resnet18
+
+BLOCKS = range(-8, 0)
+TOLERANCE = 1e-5  # of the map's maximum
+
+
+def not_in_place(model):
+    "In-place layers overwrite what the layer before them gave; torch-cam keeps a reference to it, and would map the overwritten values."
+    for m in model.modules():
+        if hasattr(m, "inplace"):
+            m.inplace = False
+    return model
+
+
+@pytest.fixture(scope="module")
+def model(learn):
+    "A ResNet18 with a trained body and a head that is not symmetric."
+    model = not_in_place(learn.model).eval()
+    with torch.no_grad():
+        model[1][-1].bias.copy_(torch.tensor([0.3, -0.7]))
+    return model
+
+
+@pytest.fixture(scope="module")
+def x(course):
+    return film_tensor(film_files(course / "val") + film_files(course / "test"), size=96)
+
+
+def off(a, b, scale=None):
+    "Greatest difference of two batches of maps, as a share of each map's maximum (of `scale`, if given)."
+    top = (b if scale is None else scale).abs().amax((1, 2)).clamp_min(1e-30)
+    return float(((a - b).abs().amax((1, 2)) / top).max())
+
+
+# --- the checks -------------------------------------------------------------------------------------------------------
+
+def check_cam_identity(model, x, cam=cam, **_):
+    "mean(CAM) + bias = logit, for each class."
+    with torch.no_grad():
+        logits = model(x)
+    for c in (0, 1):
+        total = cam(model, x, c).mean((1, 2)) + model[1][-1].bias[c]
+        assert (total - logits[:, c]).abs().max() <= 1e-5 * logits.abs().max()
+
+
+def check_last_block(model, x, cam=cam, grad_cam=grad_cam, hires_cam=hires_cam):
+    "At the last block Grad-CAM · H·W = HiResCAM · H·W = CAM."
+    for c in (0, 1):
+        want = cam(model, x, c)
+        for f in (grad_cam, hires_cam):
+            assert off(f(model, x, c, relu=False) * want[0].numel(), want) <= TOLERANCE
+
+
+def check_golden(model=None, x=None, cam=cam, grad_cam=grad_cam, hires_cam=hires_cam):
+    "A net of one 1×1 convolution and one more Linear layer, with numbers worked out by hand."
+    net = nn.Sequential(nn.Sequential(nn.Conv2d(3, 2, 1, bias=False)), nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 2, bias=False)))
+    with torch.no_grad():
+        net[0][0].weight.copy_(torch.tensor([[1.0, 0, 0], [0, -2, 0]])[..., None, None])
+        net[1][2].weight.copy_(torch.tensor([[3.0, 1], [-1, 2]]))
+    film = torch.zeros(1, 3, 1, 2)
+    film[0, 0], film[0, 1] = torch.tensor([[1.0, 2]]), torch.tensor([[5.0, 0]])
+    # maps A = (1, 2) and (-10, 0); class 0: 3A1 + A2 = (-7, 6); class 1: -A1 + 2A2 = (-21, -2)
+    for c, want in ((0, [-7.0, 6.0]), (1, [-21.0, -2.0])):
+        assert np.allclose(cam(net, film, c).flatten(), want)
+        assert np.allclose(grad_cam(net, film, c, layer="0", relu=False).flatten() * 2, want)
+        assert np.allclose(hires_cam(net, film, c, layer="0", relu=False).flatten() * 2, want)
+
+
+def check_golden_deep(model=None, x=None, grad_cam=grad_cam, hires_cam=hires_cam, **_):
+    "One squaring layer between maps and pool: the gradient differs from place to place, and Grad-CAM from HiResCAM."
+    class Square(nn.Module):
+        def forward(self, a): return a * a
+    net = nn.Sequential(nn.Identity(), Square(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2, bias=False))
+    with torch.no_grad():
+        net[4].weight.copy_(torch.tensor([[1.0, 1, 0], [0, 0, 1]]))
+    film = torch.zeros(1, 3, 1, 2)
+    film[0, 0], film[0, 1] = torch.tensor([[1.0, 3]]), torch.tensor([[2.0, -1]])
+    # gradients of class 0: (2·1, 2·3)/2 = (1, 3) and (2, -1); their means 2 and 1/2
+    assert np.allclose(grad_cam(net, film, 0, layer="0", relu=False).flatten(), [2 * 1 + 0.5 * 2, 2 * 3 - 0.5 * 1])
+    assert np.allclose(hires_cam(net, film, 0, layer="0", relu=False).flatten(), [1 + 4, 9 + 1])
+
+
+def captum_map(model, x, c, block):
+    from captum.attr import LayerGradCam
+    return LayerGradCam(model, model[0][block]).attribute(x, target=c)[:, 0].detach()
+
+
+def torchcam_map(model, x, c, block):
+    from torchcam.methods import GradCAM
+    with GradCAM(model, model[0][block]) as extractor:
+        return extractor(c, model(x), normalized=False)[0].detach()
+
+
+def pytorch_grad_cam_map(model, x, c, block):
+    "pytorch-grad-cam's own map before it is stretched to the film's size and to 0…1."
+    from pytorch_grad_cam import GradCAM
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+    with GradCAM(model, [model[0][block]]) as peer:
+        kept = []
+        inner = peer.get_cam_image
+        peer.get_cam_image = lambda *args: kept.append(inner(*args)) or kept[-1]
+        peer(x, [ClassifierOutputTarget(int(i)) for i in np.broadcast_to(c, len(x))])
+    return torch.from_numpy(kept[0])
+
+
+PEERS = dict(captum=captum_map, torchcam=torchcam_map, pytorch_grad_cam=pytorch_grad_cam_map)
+
+
+def check_peer(model, x, peer, block, grad_cam=grad_cam):
+    "Grad-CAM as another library computes it."
+    for p in model.parameters():
+        p.requires_grad_(True)  # two of the three need it
+    want = PEERS[peer](model, x, 1, block)
+    mine = grad_cam(model, x, 1, block=block, relu=False)
+    assert off(mine if (want < 0).any() else mine.relu(), want, scale=mine) <= TOLERANCE  # torch-cam cuts off what is negative
+    for p in model.parameters():
+        p.grad = None
+
+
+# --- the real thing passes --------------------------------------------------------------------------------------------
+
+def test_cam_identity(model, x): check_cam_identity(model, x)
+def test_last_block(model, x): check_last_block(model, x)
+def test_golden(): check_golden()
+def test_golden_deep(): check_golden_deep()
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.parametrize("peer", PEERS)
+def test_peers(model, x, peer, block):
+    check_peer(model, x, peer, block)
+    check_peer(model, x[:1], peer, block)  # one film as well as a batch
+
+
+def test_peers_on_real_films(real, learn):
+    "At full size, on sixteen real films, in-place layers as they come; captum keeps a copy, as we do."
+    from rsna_cls.data import dataloaders
+    from rsna_cls.learner import film_learner
+    model = film_learner(dataloaders(real)).model.eval()
+    films = film_tensor(film_files(real / "train")[25:41])
+    for block in BLOCKS:
+        check_peer(model, films, "captum", block)
+
+
+# --- mutants do not ---------------------------------------------------------------------------------------------------
+
+def only_channel_0(learn, films, target=None, block=-1, layer=None, relu=True):
+    "What the course's first notebook drew: channel 0 instead of all of them."
+    combine = lambda act, grad: (grad.mean((2, 3), keepdim=True) * act)[:, 0]
+    return cam_module._maps(learn, films, target, cam_module._by_gradient(cam_module._layer(learn, block, layer), combine))[0]
+
+
+def sign_flipped(f): return lambda *args, **kw: -f(*args, **kw)
+
+
+def permuted(model, x, c):
+    "CAM with the last layer's weights given to the wrong maps."
+    maps, _, linear, _ = cam_module._last_maps(model, x)
+    return torch.einsum("nkij,k->nij", maps, linear.weight[c].flip(0)).detach()
+
+
+def other_class(f): return lambda model, x, c, **kw: f(model, x, 1 - c, **kw)
+
+
+CAM_MUTANTS = dict(permuted=permuted, sign=sign_flipped(cam), other_class=other_class(cam))
+GRAD_MUTANTS = dict(channel_0=only_channel_0, sign=sign_flipped(grad_cam), other_class=other_class(grad_cam))
+
+
+@pytest.mark.parametrize("mutant", CAM_MUTANTS)
+@pytest.mark.parametrize("check", [check_cam_identity, check_last_block, check_golden])
+def test_cam_mutants_are_caught(model, x, check, mutant):
+    with pytest.raises(AssertionError):
+        check(model, x, cam=CAM_MUTANTS[mutant])
+
+
+@pytest.mark.parametrize("mutant", GRAD_MUTANTS)
+@pytest.mark.parametrize("check", [check_last_block, check_golden, check_golden_deep])
+def test_grad_cam_mutants_are_caught(model, x, check, mutant):
+    with pytest.raises(AssertionError):
+        check(model, x, grad_cam=GRAD_MUTANTS[mutant])
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.parametrize("mutant", GRAD_MUTANTS)
+def test_peers_catch_mutants(model, x, mutant, block):
+    with pytest.raises(AssertionError):
+        check_peer(model, x, "captum", block, grad_cam=GRAD_MUTANTS[mutant])
+
+
+def test_grad_cam_is_no_hires_cam(model, x):
+    "Above the last block the two methods are not the same, so neither can stand in for the other."
+    with pytest.raises(AssertionError):
+        check_golden_deep(grad_cam=hires_cam)
+    assert off(grad_cam(model, x, 1, block=-3, relu=False), hires_cam(model, x, 1, block=-3, relu=False)) > 0.01
+
+
+# --- the head ---------------------------------------------------------------------------------------------------------
+
+def concat_head(body):
+    "fastai's usual head: two poolings, batch normalisation, a hidden layer."
+    from fastai.vision.learner import create_head
+    return nn.Sequential(body, create_head(512, 2)).eval()
+
+
+def test_the_usual_head_is_refused_for_a_reason(model, x):
+    "Permuting the hidden units leaves the predictions alone and changes what the sum of maps would draw."
+    usual = concat_head(model[0])
+    with pytest.raises(BadHead, match="not the averages"):
+        cam(usual, x)
+    with torch.no_grad():
+        for p in usual[1].parameters():
+            p.add_(torch.randn_like(p) * 0.05)
+        before, head = usual(x), usual[1]
+        act = model[0](x)
+        drawn = torch.einsum("nkij,k->nij", act, head[-1].weight[1])
+        order = torch.randperm(512, generator=torch.Generator().manual_seed(0))
+        head[4].weight.copy_(head[4].weight[order])  # Linear(1024, 512)
+        for p in (head[6].weight, head[6].bias, head[6].running_mean, head[6].running_var):
+            p.copy_(p[order])
+        head[-1].weight.copy_(head[-1].weight[:, order])
+        assert torch.allclose(usual(x), before, atol=1e-4 * float(before.abs().max()))
+        redrawn = torch.einsum("nkij,k->nij", act, head[-1].weight[1])
+    assert off(redrawn, drawn) > 0.1
+    assert grad_cam(usual, x).shape == (len(x), 3, 3)
+
+
+@pytest.mark.parametrize("change, words", [
+    (lambda net: nn.Sequential(net, nn.Softmax(1)), "something follows"),
+    (lambda net: nn.Sequential(net.conv1, nn.Flatten(), nn.Linear(64 * 48 * 48, 2)), "become"),
+    (lambda net: nn.Sequential(net.conv1, nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(64, 2)), "not the averages"),
+    (lambda net: nn.Sequential(net.conv1, nn.AdaptiveAvgPool2d(1), nn.Flatten()), "no Linear"),
+])
+def test_other_heads_are_refused(x, change, words):
+    with pytest.raises(BadHead, match=words):
+        cam(change(resnet18()), x)
+
+
+# --- any model, any film ----------------------------------------------------------------------------------------------
+
+def test_torchvision_models(x, course):
+    net = resnet18().eval()
+    logits = net(x)
+    assert torch.allclose(cam(net, x, 7).mean((1, 2)) + net.fc.bias[7], logits[:, 7], atol=1e-4)
+    for block in BLOCKS:
+        assert grad_cam(net, x, 7, block=block).ndim == 3
+    dense = densenet121().eval()
+    assert grad_cam(dense, x, 3, layer="features.denseblock4").shape == (len(x), 3, 3)
+    assert grad_cam(dense, x, 3, layer=dense.features.conv0).shape == (len(x), 48, 48)
+    with pytest.raises(ValueError, match="not a ResNet18"):
+        grad_cam(dense, x)
+    assert grad_cam(net, film_files(course / "test")).shape == (2, 7, 7)
+
+
+def test_films_that_are_not_square(learn):
+    for shape in ((3, 64, 160), (3, 200, 72)):
+        film = torch.randn(2, *shape)
+        maps = cam(learn.model, film, 1)
+        with torch.no_grad():
+            want = learn.model(film)[:, 1]
+        assert maps.shape[1:] == (-(-shape[1] // 32), -(-shape[2] // 32))
+        assert torch.allclose(maps.mean((1, 2)) + learn.model[1][-1].bias[1], want, atol=1e-4)
+
+
+def test_batches_are_joined_in_order(learn, course):
+    files = film_files(course / "train") * 2  # 24 films, more than one batch
+    together = grad_cam(learn, files, relu=False)
+    assert len(together) == 24
+    for i in (0, 15, 16, 23):
+        assert off(grad_cam(learn, files[i], relu=False), together[i:i + 1]) < 1e-4
+
+
+def test_one_target_per_film(learn, x):
+    targets = [i % 2 for i in range(len(x))]
+    mixed = grad_cam(learn.model, x, targets, relu=False)
+    for i, t in enumerate(targets):
+        assert off(mixed[i:i + 1], grad_cam(learn.model, x[i:i + 1], t, relu=False)) < 1e-4
+    names = [learn.dls.vocab[t] for t in targets]
+    assert torch.equal(grad_cam(learn, x, names, relu=False), mixed)
+    assert torch.equal(grad_cam(learn, x, torch.tensor(targets), relu=False), mixed)
+    with torch.no_grad():
+        predicted = learn.model.eval()(x).argmax(1)
+    assert torch.equal(grad_cam(learn, x, relu=False), grad_cam(learn, x, predicted, relu=False))
+
+
+@pytest.mark.parametrize("f", [cam, grad_cam, hires_cam, show_cam])
+@pytest.mark.parametrize("target, words", [([0], "1 targets for 8 films"), ([0] * 9, "9 targets"), ("knee", "no class"), (2, "0 to 1"), (-1, "0 to 1"), (0.5, "0 to 1"), (True, "0 to 1")])
+def test_bad_targets(learn, x, f, target, words):
+    with pytest.raises(ValueError, match=words):
+        f(learn, x, target)
+
+
+@pytest.mark.parametrize("films, words", [
+    (torch.zeros(3, 64, 64), "shape"), (torch.zeros(1, 1, 64, 64), "shape"), (torch.zeros(1, 3, 64, 64, dtype=torch.uint8), "normalised"),
+    (torch.full((1, 3, 64, 64), float("inf")), "finite"), ([], "no films"),
+])
+def test_bad_films(learn, films, words):
+    for f in (cam, grad_cam):
+        with pytest.raises(ValueError, match=words):
+            f(learn, films)
+
+
+def test_layers_that_give_no_map(learn, x):
+    with pytest.raises(ValueError, match="gives no maps"):
+        grad_cam(learn.model, x, layer="1.2")
+    with pytest.raises(ValueError, match="not a part"):
+        grad_cam(learn.model, x, layer=nn.ReLU())
+    learn.model.unused = nn.Conv2d(3, 3, 1)
+    try:
+        with pytest.raises(ValueError, match="did not use"):
+            cam_module._activation(learn.model[0], x, learn.model.unused)
+    finally:
+        del learn.model.unused
+
+
+# --- the model stays as it was ----------------------------------------------------------------------------------------
+
+def state(model):
+    return ([m.training for m in model.modules()], [p.requires_grad for p in model.parameters()], [p.grad for p in model.parameters()],
+            [(len(m._forward_hooks), len(m._forward_pre_hooks), len(m._backward_hooks)) for m in model.modules()])
+
+
+@pytest.mark.parametrize("f", [cam, grad_cam, hires_cam])
+def test_the_model_stays_as_it_was(learn, x, f):
+    model = learn.model
+    model.train()
+    model[0][5].eval()
+    for p in model[0].parameters():
+        p.requires_grad_(False)
+    before, weights = state(model), {k: v.clone() for k, v in model.state_dict().items()}
+    want = f(model, x)
+    assert torch.is_grad_enabled() and not want.requires_grad
+    with torch.no_grad():
+        assert torch.equal(f(model, x), want)
+        assert not torch.is_grad_enabled()
+    with torch.inference_mode():
+        assert torch.equal(f(model, x.clone()), want)
+    with pytest.raises(ValueError):
+        f(model, x, 99)
+    assert state(model) == before
+    assert all(torch.equal(v, weights[k]) for k, v in model.state_dict().items())
+    for p in model.parameters():
+        p.requires_grad_(True)
+    assert torch.allclose(f(model, x), want)
+    assert all(p.grad is None for p in model.parameters())
+
+
+def test_an_error_inside_the_model_leaves_no_hooks(learn, x):
+    before = state(learn.model)
+    with pytest.raises(RuntimeError):
+        grad_cam(learn.model, torch.randn(1, 3, 64, 64, dtype=torch.float64))
+    assert state(learn.model) == before
+
+
+def test_one_forward_pass(learn, x):
+    count = []
+    handle = learn.model[0][0].register_forward_hook(lambda *_: count.append(1))
+    for f in (cam, grad_cam, hires_cam):
+        f(learn.model, x)
+    handle.remove()
+    assert len(count) == 3
+
+
+# --- drawing ----------------------------------------------------------------------------------------------------------
+
+def test_show_cam_says_what_it_draws(learn, course):
+    pic = show_cam(learn, film_files(course / "test"), target="chest", block=-2)
+    assert pic.png[:4] == b"\x89PNG" and pic.alt.count("chest, logit") == 2 and "hottest" in pic.alt
+
+
+def test_show_cam_says_all_zero(x):
+    net = resnet18().eval()
+    with torch.no_grad():
+        net.fc.weight.zero_().sub_(1)  # every map counts against every class
+    assert "all zero" in show_cam(net, x[:1], 0).alt
+    assert "all zero" not in show_cam(net, x[:1], 0, relu=False).alt
+
+
+def test_no_figure_stays_open(learn, course):
+    import matplotlib.pyplot as plt
+    before = plt.get_fignums()
+    show_cam(learn, film_files(course / "test"))
+    assert plt.get_fignums() == before
+
+
+def test_the_overlay_lies_where_the_map_is(tmp_path):
+    "A film that is bright in one corner only, on a net that maps brightness: the heat lies in that corner, at the film's own proportions."
+    film = np.zeros((120, 240), np.uint8)
+    film[:40, 200:] = 255
+    net = nn.Sequential(nn.Conv2d(3, 2, 8, 8), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 2))
+    with torch.no_grad():
+        net[0].weight.fill_(1), net[0].bias.zero_(), net[3].weight.fill_(1)
+    heat = grad_cam(net, Image.fromarray(film), 0, layer="0", relu=False)[0]
+    i, j = np.unravel_index(int(heat.argmax()), heat.shape)
+    assert i < heat.shape[0] / 3 and j > heat.shape[1] * 5 / 6 - 1
+    assert "% of the way from left to right" in show_cam(net, Image.fromarray(film), 0, layer="0").alt
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu(course):
+    from rsna_cls.data import dataloaders
+    from rsna_cls.learner import film_learner
+    learn = film_learner(dataloaders(course, size=96, bs=4))
+    maps = grad_cam(learn, film_files(course / "val"))
+    assert maps.is_cuda
+    cpu = grad_cam(learn.model.cpu(), film_tensor(film_files(course / "val"), 96))
+    assert off(maps.cpu(), cpu) < 1e-2

@@ -1,0 +1,103 @@
+"Lessons, run as a person would: with small parameters, in full on the real films, and with a stand-in for Colab."
+import base64
+import json
+import os
+import re
+import subprocess
+import sys
+
+import nbformat
+import papermill
+import pytest
+from conftest import HERE
+
+LESSON = HERE / "nbs/lessons/01_first_classifier.ipynb"
+
+
+def run_lesson(tmp_path, before="", **parameters):
+    "Run lesson 01, with a cell before it if one is given; return the executed notebook."
+    nb = nbformat.read(LESSON, as_version=4)
+    if before:
+        nb.cells.insert(0, nbformat.v4.new_code_cell(before))
+    nbformat.write(nb, tmp_path / "in.ipynb")
+    papermill.execute_notebook(tmp_path / "in.ipynb", tmp_path / "out.ipynb", parameters, kernel_name="python3", progress_bar=False)
+    return nbformat.read(tmp_path / "out.ipynb", as_version=4)
+
+
+def outputs(nb, kind):
+    "All outputs of a kind: a MIME type, or 'stdout' or 'stderr'."
+    found = [o for c in nb.cells if c.cell_type == "code" for o in c.outputs]
+    if kind.startswith("std"):
+        return "".join(o.text for o in found if o.output_type == "stream" and o.name == kind)
+    return [o.data[kind] for o in found if kind in o.get("data", {})]
+
+
+def test_small(course, tmp_path):
+    nb = run_lesson(tmp_path, films=str(course), size=64)
+    assert len(outputs(nb, "image/png")) == 7
+    assert all(base64.b64decode(p).startswith(b"\x89PNG") for p in outputs(nb, "image/png"))
+    assert "no GPU" in outputs(nb, "stdout") or "GPU" in outputs(nb, "stdout")
+    assert outputs(nb, "stderr") == ""  # no warning reaches the reader
+    assert len(re.findall(r"epoch \d of 5", outputs(nb, "stdout"))) == 12
+
+
+def test_as_in_colab(course, tmp_path):
+    "With google.colab present, IPython's pip magic at hand, and the working directory elsewhere."
+    stub = "import sys, types\nsys.modules['google'] = types.ModuleType('google')\nsys.modules['google.colab'] = types.ModuleType('google.colab')"
+    nb = run_lesson(tmp_path, before=stub, films=str(course), size=64, weights="random", seed=1)
+    assert "Ready:" in outputs(nb, "stdout") and "random weights" in outputs(nb, "stdout")
+
+
+def test_the_set_up_cell_installs_what_is_missing(tmp_path):
+    "Without the package the cell calls %pip once, without dependencies, and with the address from settings.ini."
+    cell = next(c.source for c in nbformat.read(LESSON, as_version=4).cells if "#@title Set up" in c.source)
+    code = f"""
+import sys
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+said = []
+def pip(line):
+    said.append(line)
+    sys.modules.pop('rsna_cls', None)
+shell.register_magic_function(pip, 'line')
+sys.modules['rsna_cls'] = None
+shell.run_cell({cell!r}).raise_error()
+print(said)
+"""
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    said = done.stdout.strip().split("\n")[-1]
+    assert said.startswith("['install -q --no-deps git+https://") and "Ready:" in done.stdout
+
+
+def demo(tmp_path, *args, **env):
+    done = subprocess.run([sys.executable, "-W", "ignore", HERE / "tools/demo.py", "--build", tmp_path, *args], capture_output=True, text=True, env=os.environ | env, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads((tmp_path / "demo.json").read_text()), done.stdout.strip().split("\n")[-1], (tmp_path / "01_first_classifier.html").read_text()
+
+
+LINE = (r"demo: films=\S+ weights=\S+ val=\d+/\d+ \[\d+–\d+ %\] test=\d+/\d+ \[\d+–\d+ %\] surprise=\w+ [01]\.\d\d seconds=\d+")
+
+
+def check_page(page):
+    assert "No description has been provided" not in page
+    assert page.count("data:image/png;base64") >= 7
+    assert "Traceback" not in page and "application/vnd.jupyter.widget" not in page
+    assert all(len(alt) > 20 for alt in re.findall(r'<img[^>]*alt="([^"]*)"[^>]*src="data:', page))
+
+
+def test_demo_in_full_on_the_real_films(real, tmp_path):
+    report, line, page = demo(tmp_path)
+    assert re.fullmatch(LINE, line), line
+    check_page(page)
+    assert report["validation"]["n"] == 10 and report["validation"]["k"] >= 9
+    assert report["test"]["k"] == report["test"]["n"] == 2
+    assert report["surprise"]["file"] == "elbow.png" and "10 files, 9 different films" in page
+
+
+def test_demo_without_any_data(tmp_path, cache, offline):
+    "Nothing at hand, no network: the simulated films."
+    report, line, page = demo(tmp_path, "--size", "96", RSNA_CLS_DATA="")
+    assert line.startswith("demo: films=simulated weights=simulated"), line
+    check_page(page)
+    assert "different films" in page
