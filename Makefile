@@ -4,7 +4,6 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-export PYTHONWARNINGS := ignore::FutureWarning
 unexport PYTHONPATH
 
 .PHONY: help demo test bench lab docs clean .venv

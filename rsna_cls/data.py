@@ -316,7 +316,7 @@ def _copy(path, dest):
     with tempfile.TemporaryDirectory(dir=dest.parent) as part: os.replace(shutil.copytree(path, Path(part)/'films'), dest)
     return dest
 
-# %% ../nbs/00_data.ipynb #0c31c26c
+# %% ../nbs/00_data.ipynb #bf376731
 def _rgb(
     film, # a path, a film (PIL image), or a film's pixels (uint8, shape (h, w))
 )->np.ndarray: # uint8, shape (h, w, 3)
@@ -351,15 +351,15 @@ def dataloaders(
     path, # a course folder
     tfms=None, # fastai batch transforms for the training films, such as `film_tfms()`; None: show them as they are
     size:int=224, # side of the square every film is squeezed to (px)
-    bs:int=16, # films per batch
+    bs:int=16, # films per batch (2 or more; all of them at once if there are fewer)
     seed:int=42, # decides the order of the training films
 ): # fastai DataLoaders with the parts train and valid, and the class names as vocab
     "Batches of a course folder's training and validation films; raises `BadFolder`."
     from fastai.torch_core import no_random
     classes,path = _classes(path),Path(path)
     if int(size)!=size or not 32<=size<=1024: raise ValueError(f'size must be a whole number from 32 to 1024 pixels, not {size!r}')
-    n = sum(len(film_files(path/'train'/c)) for c in classes)
-    if int(bs)!=bs or not 2<=bs<=n: raise ValueError(f'bs must be a whole number from 2 to {n}, the number of training films, not {bs!r}')
+    if int(bs)!=bs or bs<2: raise ValueError(f'bs must be a whole number from 2, not {bs!r}')
+    bs = min(bs, sum(len(film_files(path/'train'/c)) for c in classes))
     with no_random(seed): return _film_block(size, tfms, classes).dataloaders(path, path=path, bs=bs, val_bs=bs, num_workers=0)
 
 # %% ../nbs/00_data.ipynb #e354068c

@@ -20,7 +20,7 @@ def run_lesson(tmp_path, before="", **parameters):
     if before:
         nb.cells.insert(0, nbformat.v4.new_code_cell(before))
     nbformat.write(nb, tmp_path / "in.ipynb")
-    papermill.execute_notebook(tmp_path / "in.ipynb", tmp_path / "out.ipynb", parameters, kernel_name="python3", progress_bar=False)
+    papermill.execute_notebook(tmp_path / "in.ipynb", tmp_path / "out.ipynb", parameters, kernel_name="python3", progress_bar=False, extra_arguments=["--IPKernelApp.log_level=40"])
     return nbformat.read(tmp_path / "out.ipynb", as_version=4)
 
 

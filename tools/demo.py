@@ -43,7 +43,8 @@ def run(build: Path, parameters: dict) -> dict:
         os.environ["RSNA_CLS_DATA"] = str(Path(os.environ["RSNA_CLS_DATA"]).expanduser().resolve())
     started = time.time()
     try:
-        papermill.execute_notebook(source, done, parameters, kernel_name="python3", cwd=str(LESSON.parent), progress_bar=sys.stderr.isatty(), log_output=False)
+        papermill.execute_notebook(source, done, parameters, kernel_name="python3", cwd=str(LESSON.parent), progress_bar=sys.stderr.isatty(), log_output=False,
+                                   extra_arguments=["--IPKernelApp.log_level=40"])
     finally:
         source.unlink()
     report = json.loads(part.read_text()) | {"seconds": round(time.time() - started)}
