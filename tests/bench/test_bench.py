@@ -29,6 +29,7 @@ def in_turn(candidates, rounds):
 
 @pytest.fixture(scope="module")
 def model():
+    torch.set_num_threads(1)  # threads that wait for each other burn processor time
     net, _ = _resnet18("simulated")
     return nn.Sequential(nn.Sequential(*list(net.children())[:-2]), nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 2))).eval()
 
@@ -57,7 +58,7 @@ def test_grad_cam_at_the_last_block(model, films, capsys):
     rounds = in_turn({"rsna_cls": lambda: grad_cam(model, x, 1), "torch-cam": torch_cam, "captum": lambda: captum.attribute(x, target=1),
                       "pytorch-grad-cam": pytorch_grad_cam, "forward pass": forward_alone}, rounds=9)
     with capsys.disabled():
-        print(f"\nGrad-CAM, ResNet18, last block, {films} film(s) of 224 px, {torch.get_num_threads()} threads, {len(rounds)} rounds")
+        print(f"\nGrad-CAM, ResNet18, last block, {films} film(s) of 224 px, {torch.get_num_threads()} thread, {len(rounds)} rounds")
         print(f"{'':18}{'CPU s, median':>14}{'time / rsna_cls, median':>26}")
         for name in rounds[0]:
             print(f"{name:18}{statistics.median(r[name] for r in rounds):14.3f}{statistics.median(r[name] / r['rsna_cls'] for r in rounds):26.2f}")
