@@ -6,15 +6,16 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONPATH
 
-.PHONY: help demo test bench lab docs clean .venv
+.PHONY: help demo test bench lab docs figures clean .venv
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    run lesson 01 from the films to the heat maps; writes build/01_first_classifier.html"
 	@echo "make test    every check there is"
-	@echo "make bench   speed and memory beside other libraries"
+	@echo "make bench   speed beside other libraries"
 	@echo "make lab     open the lessons in JupyterLab"
 	@echo "make docs    write README.md and the lessons' badges from nbs/index.ipynb and settings.ini"
+	@echo "make figures draw the home page's figures"
 	@echo "make clean   remove what the other targets made, .venv excepted"
 
 .venv: .venv/.ready
@@ -45,6 +46,9 @@ lab: .venv/.ready
 
 docs: .venv/.ready
 	@$(BIN)/python tools/docs.py
+
+figures: .venv/.ready
+	@$(BIN)/python -W ignore tools/figures.py
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .benchmarks _proc _docs

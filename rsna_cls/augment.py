@@ -37,7 +37,7 @@ def film_tfms(
     return list(aug_transforms(do_flip=flip, max_rotate=rotate, min_zoom=1., max_zoom=zoom, max_lighting=exposure, max_warp=warp, p_affine=p, p_lighting=p,
                                pad_mode=PadMode.Zeros, xtra_tfms=[move]))
 
-# %% ../nbs/01_augment.ipynb #0cba7a53
+# %% ../nbs/01_augment.ipynb #443a847f
 def _grey(
     x, # normalised batch, shape (n, 3, h, w)
     dls, # the fastai DataLoaders it came from
@@ -50,18 +50,19 @@ def _grey(
 
 def show_augmented(
     dls, # fastai DataLoaders, as from `dataloaders`
-    n:int=6, # how many films, 1 to 8
+    n:int=6, # how many films (1 to 12)
     seed:int=42, # decides which films and which changes
-)->Picture: # originals in the upper row, the same films as the network was shown them in the lower
+)->Picture: # films (squeezed to squares) in the upper row, the same films as the network was shown them in the lower
     "Training films beside what augmentation makes of them."
+    if not 1<=n<=12: raise ValueError(f'n must lie between 1 and 12, not {n}')
     with no_random(seed):
         some = np.random.permutation(len(dls.train_ds))[:n]
         items = [dls.train_ds.items[i] for i in some]
         batch = to_device(dls.train.do_batch([dls.train.do_item(int(i)) for i in some]), dls.device)
         plain,shown = dls.valid.after_batch(batch)[0],dls.train.after_batch(batch)[0]
     fig,axs = new_figure(2, len(items), size=(1.6, 1.75))
-    for row,x,name in [(0, plain, 'as it is'), (1, shown, 'as trained on')]:
+    for row,x,name in [(0, plain, 'before'), (1, shown, 'as trained on')]:
         for ax,film in zip(axs[row], _grey(x, dls)): ax.imshow(film, cmap='gray', vmin=0, vmax=1); ax.set(xticks=[], yticks=[])
         axs[row, 0].set_ylabel(name)
     for ax,item in zip(axs[0], items): ax.set_title(item.parent.name, fontsize=10)
-    return picture(fig, f"{len(items)} training films above; below, the same films as the network was shown them")
+    return picture(fig, f"{len(items)} training films ({', '.join(i.parent.name for i in items)}), squeezed to squares; below each, the same film as the network was shown it")

@@ -5,21 +5,21 @@
 # %% auto #0
 __all__ = ['METHODS', 'grad_cam', 'hires_cam', 'BadHead', 'cam', 'show_cam']
 
-# %% ../nbs/06_cam.ipynb #ccc18840
-from .data import Picture, load_film, new_figure, picture
-from .learner import _as_list, _batches
-from contextlib import contextmanager
+# %% ../nbs/06_cam.ipynb #6e0e1326
+from .data import Picture, _thumbnail, new_figure, picture
+from .learner import _as_it_was, _as_list, _batches
 from pathlib import Path
 import numpy as np, torch
 from torch import nn
 from fastai.vision.all import Resize, ResizeMethod
 from PIL import Image
 
-# %% ../nbs/06_cam.ipynb #f444bdf5
+# %% ../nbs/06_cam.ipynb #243dac5e
 def _body(model):
     "The eight parts of a ResNet's body, or None."
     if isinstance(model, nn.Sequential) and len(model)==2 and isinstance(model[0], nn.Sequential) and len(model[0])==8: return list(model[0])
-    if hasattr(model, 'layer4') and hasattr(model, 'fc'): return [c for n,c in model.named_children() if n not in ('avgpool', 'fc')]
+    names = [n for n,_ in model.named_children()]
+    if 'layer4' in names and names.index('layer4')==7: return list(model.children())[:8]
 
 def _layer(
     model, # torch module
@@ -38,13 +38,13 @@ def _layer(
     if isinstance(block, bool) or block not in range(-8, 0): raise ValueError(f'block must be a whole number from -8 (the first) to -1 (the last), not {block!r}')
     return body[int(block)]
 
-# %% ../nbs/06_cam.ipynb #8e900634
+# %% ../nbs/06_cam.ipynb #d82c6b34
 def _class_index(target, vocab, n_classes)->int:
     "A class name or index as an index; raises ValueError."
     if isinstance(target, str):
         if target not in vocab: raise ValueError(f'there is no class {target!r}: ' + (f'choose from {", ".join(vocab)}' if vocab else 'this model has no class names, give an index'))
         return vocab.index(target)
-    if isinstance(target, bool) or int(target)!=target or not 0<=target<n_classes: raise ValueError(f'a target must be a class name or a whole number from 0 to {n_classes-1}, not {target!r}')
+    if not isinstance(target, (int, float, np.number)) or isinstance(target, bool) or int(target)!=target or not 0<=target<n_classes: raise ValueError(f'a target must be a class name or a whole number from 0 to {n_classes-1}, not {target!r}')
     return int(target)
 
 def _targets(
@@ -55,21 +55,13 @@ def _targets(
 ): # list of n_films indices, or None for each film's prediction
     "One class index per film; raises ValueError if their number is wrong."
     if target is None: return None
-    if isinstance(target, torch.Tensor) or isinstance(target, np.ndarray): target = target.tolist()
-    if not isinstance(target, (list, tuple)): return [_class_index(target, vocab, n_classes)]*n_films
+    if isinstance(target, (torch.Tensor, np.ndarray)): target = target.tolist()
+    if isinstance(target, (str, int, float)): return [_class_index(target, vocab, n_classes)]*n_films
+    target = list(target)
     if len(target)!=n_films: raise ValueError(f'{len(target)} targets for {n_films} films: give one for all, or one for each')
     return [_class_index(t, vocab, n_classes) for t in target]
 
-# %% ../nbs/06_cam.ipynb #bb5d2b4d
-@contextmanager
-def _as_it_was(model):
-    "Put a model into evaluation mode, and every part of it back into its own afterwards."
-    modes = [(m, m.training) for m in model.modules()]
-    model.eval()
-    try: yield
-    finally:
-        for m,training in modes: m.training = training
-
+# %% ../nbs/06_cam.ipynb #8b689ebd
 def _activation(
     model, # torch module, in evaluation mode
     x, # batch, shape (n, 3, h, w)
@@ -87,6 +79,7 @@ def _activation(
         with torch.no_grad(): logits = model(x)
     finally: handle.remove()
     if not caught: raise ValueError('the model did not use this layer')
+    if not isinstance(logits, torch.Tensor) or logits.ndim!=2: raise ValueError('the model must return one row of logits per film, a tensor of shape (n, classes)')
     return caught[0],logits.as_subclass(torch.Tensor)
 
 def _maps(
@@ -195,15 +188,18 @@ def cam(
     "The class activation map of each film; raises `BadHead`, ValueError or `BadFilm`."
     return _maps(learn, films, target, _by_weights)[0]
 
-# %% ../nbs/06_cam.ipynb #4d3645fd
+# %% ../nbs/06_cam.ipynb #c620bee8
 METHODS = ('grad_cam', 'hires_cam', 'cam')
 
-def _views(learn, films, x):
+def _views(learn, films):
     "Each film as a grey array: as it was loaded, or as the network saw it where it saw only a part."
     tfms = learn.dls.after_item.fs if hasattr(learn, 'dls') else []
     whole = not hasattr(learn, 'dls') or any(isinstance(t, Resize) and t.method==ResizeMethod.Squish for t in tfms)
-    if whole and not isinstance(films, torch.Tensor): return [np.asarray(f if isinstance(f, Image.Image) else load_film(f)) for f in _as_list(films)]
-    return [g.numpy() for g in x.mean(1).cpu()]
+    if whole and not isinstance(films, torch.Tensor): return [_thumbnail(f) for f in films]
+    x = films if isinstance(films, torch.Tensor) else torch.cat(list(_batches(learn, films)))
+    grey = x.mean(1).cpu()
+    low,high = grey.amin((1, 2), True),grey.amax((1, 2), True)
+    return list((255*(grey-low)/(high-low).clamp_min(1e-9)).numpy())
 
 def _overlay(ax, film, heat, cmap, limits):
     "Lay a map over a film, opaque in proportion to its heat."
@@ -211,7 +207,7 @@ def _overlay(ax, film, heat, cmap, limits):
     up = nn.functional.interpolate(heat[None, None], size=film.shape, mode='bilinear', align_corners=False)[0, 0].numpy()
     colour = colormaps[cmap](np.interp(up, limits, (0, 1)))
     colour[..., 3] = .7*np.abs(up)/limits[1]
-    ax.imshow(film, cmap='gray')
+    ax.imshow(film, cmap='gray', vmin=0, vmax=255)
     ax.imshow(colour)
 
 def _draw_row(fig, axs, film, heat, title):
@@ -219,15 +215,15 @@ def _draw_row(fig, axs, film, heat, title):
     top = float(heat.abs().max())
     signed = bool((heat<0).any())
     cmap,limits = ('coolwarm', (-top, top)) if signed else ('inferno', (0, top))
-    axs[0].imshow(film, cmap='gray')
-    axs[0].set_title(title, fontsize=9)
+    axs[0].imshow(film, cmap='gray', vmin=0, vmax=255)
+    axs[0].set_title(title, fontsize=10, parse_math=False)
     drawn = axs[1].imshow(heat.numpy(), cmap=cmap, vmin=limits[0] if top else 0, vmax=limits[1] or 1, extent=(0, film.shape[1], film.shape[0], 0))
-    axs[1].set_title(f'map, {heat.shape[0]} × {heat.shape[1]}', fontsize=9)
+    axs[1].set_title(f'map, {heat.shape[0]} × {heat.shape[1]}', fontsize=10)
     if top: _overlay(axs[2], film, heat, cmap, limits)
     else:
-        axs[2].imshow(film, cmap='gray')
-        axs[1].text(.5, .5, 'all zero:\nat this layer nothing\nspeaks for this class', transform=axs[1].transAxes, color='white', ha='center', va='center', fontsize=9)
-    axs[2].set_title('together', fontsize=9)
+        axs[2].imshow(film, cmap='gray', vmin=0, vmax=255)
+        axs[1].text(.5, .5, 'all zero: at this layer\nthe method finds nothing\nthat speaks for this class', transform=axs[1].transAxes, color='white', ha='center', va='center', fontsize=9)
+    axs[2].set_title('together', fontsize=10)
     bar = fig.colorbar(drawn, ax=axs[2], shrink=.8)
     bar.set_ticks([*limits] if top and not signed else [-top, 0, top] if top else [0])
     bar.ax.set_yticklabels([f'{t:.2g}' for t in bar.get_ticks()])
@@ -247,19 +243,20 @@ def show_cam(
     block:int=-1, # part of ResNet18's body, −8 (first) to −1 (last); `cam` knows only the last
     layer=None, # a module of any other model, or its name
     relu:bool=True, # keep only what speaks for the class? `False` draws the sign too
+    n:int=8, # how many films to draw at most
 )->Picture: # one row per film: film, map, both together
     "Films with their maps, the class and its logit; raises as `grad_cam` and `cam` do."
     if method not in METHODS: raise ValueError(f'method must be one of {", ".join(METHODS)}, not {method!r}')
     if method=='cam' and (layer is not None or block!=-1): raise ValueError('cam is defined at the last block only: leave block at -1, or use grad_cam')
+    films = films[:n] if isinstance(films, torch.Tensor) else _as_list(films)[:n]
     combine = _each_place if method=='hires_cam' else _mean_gradient
     run = _by_weights if method=='cam' else _by_gradient(_layer(getattr(learn, 'model', learn), block, layer), combine)
     maps,indices,scores = _maps(learn, films, target, run)
     maps = (maps.relu() if relu else maps).cpu()
-    ready = isinstance(films, torch.Tensor)
-    views,vocab = _views(learn, films, films if ready else torch.cat(list(_batches(learn, films)))),list(getattr(getattr(learn, 'dls', None), 'vocab', []))
-    fig,axs = new_figure(len(views), 3, size=(2.7, 2.9))
+    views,vocab = _views(learn, films),list(getattr(getattr(learn, 'dls', None), 'vocab', []))
+    fig,axs = new_figure(len(views), 3, size=(3.1, 3.4))
     said = []
-    for row,film,heat,i,logit,name in zip(axs, views, maps, indices.tolist(), scores.tolist(), [''] * len(views) if ready else _as_list(films)):
+    for row,film,heat,i,logit,name in zip(axs, views, maps, indices.tolist(), scores.tolist(), films):
         title = f'{vocab[i] if vocab else f"class {i}"}, logit {logit:.2f}'
         _draw_row(fig, row, film, heat, f'{name.name}\n{title}' if isinstance(name, Path) else title)
         said.append(f'{title}, {_where(heat)}')

@@ -6,8 +6,8 @@
 __all__ = ['READERS', 'SUFFIXES', 'SOURCES', 'BadFilm', 'BadFolder', 'FetchError', 'load_film', 'film_files', 'summary', 'Source',
            'fetch_data', 'film_tensor', 'dataloaders', 'check_setup', 'Picture', 'new_figure', 'picture']
 
-# %% ../nbs/00_data.ipynb #55613af8
-import hashlib, os, re, shutil, tempfile, threading, warnings, zipfile
+# %% ../nbs/00_data.ipynb #52e7d711
+import hashlib, lzma, os, re, shutil, sys, tempfile, threading, warnings, zipfile, zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata, resources
@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 import numpy as np
 from PIL import Image, ImageOps
+from tqdm import tqdm
 
 # fastai 2.8 calls this at import, once per session; nobody who reads a lesson can do anything about it
 warnings.filterwarnings('ignore', message='.torch.jit.script. is deprecated', category=FutureWarning)
@@ -54,7 +55,7 @@ def _read_picture(data:bytes)->Image.Image:
         img = Image.alpha_composite(Image.new('RGBA', img.size, 'black'), img)
     return img.convert('L')
 
-# %% ../nbs/00_data.ipynb #9bbd440a
+# %% ../nbs/00_data.ipynb #b1a23f19
 _DICOM_TAGS = ['SamplesPerPixel', 'PhotometricInterpretation', 'NumberOfFrames', 'Rows', 'Columns', 'BitsAllocated', 'BitsStored', 'HighBit',
     'PixelRepresentation', 'PlanarConfiguration', 'RescaleSlope', 'RescaleIntercept', 'ModalityLUTSequence', 'WindowCenter', 'WindowWidth',
     'VOILUTFunction', 'VOILUTSequence', 'PixelData', 'TransferSyntaxUID']
@@ -63,18 +64,33 @@ def _read_dicom(data:bytes)->Image.Image:
     "The film in the bytes of a DICOM file: rescale, window, one inversion if MONOCHROME1."
     try: from pydicom import dcmread
     except ImportError: raise ValueError('this is a DICOM file, and reading it needs pydicom: pip install "rsna_cls[dicom]"') from None
-    from pydicom.pixels import apply_modality_lut, apply_voi_lut
+    from pydicom.pixels import apply_modality_lut
     ds = dcmread(BytesIO(data), specific_tags=_DICOM_TAGS)
+    for tag in [e.tag for e in ds if e.VM==0 or e.VR=='SQ' and not e.value]: del ds[tag] # an empty element says nothing
     if 'PixelData' not in ds: raise ValueError('this DICOM file holds no image (a report, or a directory?)')
     if not str(ds.PhotometricInterpretation).startswith('MONOCHROME'): raise ValueError('this DICOM image is in colour, not a radiograph')
     if int(ds.get('NumberOfFrames') or 1)>1: raise ValueError('this DICOM file holds several frames: export the one you want')
-    try: pixels = ds.pixel_array
-    except Exception: raise ValueError('its compressed pixels cannot be decoded: pip install "rsna_cls[dicom]", or export it uncompressed') from None
-    pixels,ends = apply_modality_lut(pixels, ds),[None, None]
-    if 'VOILUTSequence' in ds or 'WindowCenter' in ds:
-        pixels,ends = apply_voi_lut(pixels, ds),apply_voi_lut(np.array([-2**30, 2**30]), ds)
-    film = _to_8bit(pixels, *ends)
+    try: pixels = apply_modality_lut(ds.pixel_array, ds)
+    except Exception:
+        packed = ds.file_meta.TransferSyntaxUID.is_compressed
+        raise ValueError('its compressed pixels cannot be decoded: pip install "rsna_cls[dicom]", or export it uncompressed' if packed else
+                         'its pixels are damaged or incomplete: export it again') from None
+    film = _to_8bit(*_windowed(pixels, ds))
     return Image.fromarray(255-film if ds.PhotometricInterpretation=='MONOCHROME1' else film)
+
+def _windowed(
+    pixels, # after the modality transform, shape (h, w)
+    ds, # pydicom Dataset
+)->tuple: # (pixels, value of black, value of white); None, None where the file has no window
+    "Apply the first lookup table, or else the first window, of a DICOM file."
+    from pydicom.pixels import apply_windowing
+    if 'VOILUTSequence' in ds:
+        _,first,bits = ds.VOILUTSequence[0].LUTDescriptor
+        table = np.frombuffer(ds.VOILUTSequence[0].LUTData, '<u2') if isinstance(ds.VOILUTSequence[0].LUTData, bytes) else np.asarray(ds.VOILUTSequence[0].LUTData)
+        return table[np.clip(pixels.astype(np.int64)-first, 0, len(table)-1)],0,2**bits-1
+    if 'WindowCenter' in ds and 'WindowWidth' in ds and np.ravel(ds.WindowWidth)[0]>=1:
+        return apply_windowing(pixels, ds),*apply_windowing(np.array([-2.**30, 2.**30]), ds)
+    return pixels,None,None
 
 # %% ../nbs/00_data.ipynb #8f80013a
 READERS = {'DICOM': (lambda b: b[128:132]==b'DICM', _read_dicom), # format: (is it?, read it)
@@ -150,7 +166,7 @@ def summary(
     order = pd.Categorical([r['split'] for r in rows], ['train', 'val', 'test', 'surprise'])
     return pd.DataFrame(rows).rename(columns={'cls': 'class'}).iloc[np.argsort(order.codes, kind='stable')].reset_index(drop=True)
 
-# %% ../nbs/00_data.ipynb #ed0b4e3e
+# %% ../nbs/00_data.ipynb #7c2c5f74
 @dataclass
 class Source:
     "Where a zip of films is kept, and how to know that it is the right one."
@@ -165,10 +181,12 @@ def _blob_id(
     file, # any file
 )->str: # 40 hexadecimal digits
     "The git blob id of a file."
-    data = Path(file).read_bytes()
-    return hashlib.sha1(b'blob %d\0' % len(data) + data).hexdigest()
+    digest = hashlib.sha1(b'blob %d\0' % Path(file).stat().st_size)
+    with open(file, 'rb') as f:
+        for part in iter(lambda: f.read(2**20), b''): digest.update(part)
+    return digest.hexdigest()
 
-# %% ../nbs/00_data.ipynb #c50589d4
+# %% ../nbs/00_data.ipynb #b92c727f
 def _cache()->Path:
     "This library's folder in the user's cache."
     import pooch
@@ -189,6 +207,25 @@ def _no_answer(
     thread.start(); thread.join(seconds)
     return why[0]
 
+def _patiently(
+    work, # function without arguments
+    progress, # function that says how far it is (bytes)
+    seconds:float=10, # how often to look (s)
+    least:float=10_000, # least progress from one look to the next (bytes)
+): # str: why it failed; None if it did not
+    "Run a download, and give up if it crawls: a read time-out does not notice a server that drips."
+    why = [None]
+    def run():
+        try: work()
+        except Exception as e: why[0] = type(e).__name__
+    thread,before = threading.Thread(target=run, daemon=True),0
+    thread.start(); thread.join(seconds)
+    while thread.is_alive():
+        if progress()-before<least: return f'less than {least/seconds/1000:g} kB a second'
+        before = progress()
+        thread.join(seconds)
+    return why[0]
+
 def _download(
     url:str, # address of the file
     file:Path, # where it shall be in the end
@@ -200,15 +237,16 @@ def _download(
     if why:=_no_answer(url): raise FetchError(f'{what} could not be downloaded from {url}: {why}.')
     file.parent.mkdir(parents=True, exist_ok=True)
     print(f'Downloading {what} from {urlsplit(url).hostname} …')
-    with tempfile.TemporaryDirectory(dir=file.parent) as part:
+    with tempfile.TemporaryDirectory(dir=file.parent, ignore_cleanup_errors=True) as part, tqdm(total=1, unit='B', unit_scale=True, file=sys.stdout, leave=False, ncols=80) as bar: # pooch asks a bar for its truth, which tqdm answers only with a total
         pooch.get_logger().setLevel('WARNING')
-        try: got = pooch.retrieve(url, None, fname=file.name, path=part, downloader=pooch.HTTPDownloader(progressbar=True, timeout=10))
-        except Exception as e: raise FetchError(f'{what}: the download from {url} broke off ({type(e).__name__}). Please try again.') from None
-        if not is_right(got): raise FetchError(f'{what}: what {url} sent is not the expected file (its checksum differs), so it was thrown away.')
-        os.replace(got, file)
+        fetch = pooch.HTTPDownloader(progressbar=bar, timeout=10)
+        if why:=_patiently(lambda: pooch.retrieve(url, None, fname=file.name, path=part, downloader=fetch), lambda: bar.n):
+            raise FetchError(f'{what}: the download from {url} broke off ({why}). Please try again.')
+        if not is_right(Path(part)/file.name): raise FetchError(f'{what}: what {url} sent is not the expected file (its checksum differs), so it was thrown away.')
+        os.replace(Path(part)/file.name, file)
     return file
 
-# %% ../nbs/00_data.ipynb #114e788b
+# %% ../nbs/00_data.ipynb #d335c5f5
 _LIMIT = 20*2**30 # bytes a zip may unpack to
 
 def _members(
@@ -244,7 +282,7 @@ def _unpack(
             (Path(part)/'films').mkdir(exist_ok=True)
             _check_zip_course(file, Path(part)/'films')
             os.replace(Path(part)/'films', dest)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError): raise BadFolder(f'{file} is not a zip that can be opened: damaged, or locked with a password') from None
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError): raise BadFolder(f'{file} is not a zip that can be opened: damaged, or locked with a password') from None
     return dest
 
 def _check_zip_course(file, folder):
@@ -252,10 +290,13 @@ def _check_zip_course(file, folder):
     try: _classes(folder)
     except BadFolder as e: raise BadFolder(str(e).replace(str(folder), str(file))) from None
 
-# %% ../nbs/00_data.ipynb #bf2b210b
+# %% ../nbs/00_data.ipynb #f0f9a2d4
 def _embedded()->Path:
     "The simulated films that come with the library."
-    return Path(str(resources.files('rsna_cls')))/'films'
+    here = Path(str(resources.files('rsna_cls')))
+    for folder in (here/'films', here.parent/'data'): # the second where a checkout cannot hold links, as on Windows
+        if folder.is_dir(): return folder
+    raise FetchError(f'the simulated films are missing from this installation ({here})')
 
 def _from_file(
     path:Path, # a course folder, or a zip of one
@@ -277,15 +318,19 @@ def _from_web(
     "The films of a source: unpacked earlier, put into the cache by hand, or downloaded."
     src,dest = SOURCES[name],_cache()/name
     file = dest.with_suffix('.zip')
-    if dest.exists(): return dest
-    if not file.exists(): _download(src.url, file, lambda f: _blob_id(f)==src.blob, f'{name}.zip')
-    elif _blob_id(file)!=src.blob: raise FetchError(f'{file} is not the expected file (its checksum differs): please delete it, or set RSNA_CLS_DATA to it to use it all the same.')
-    return _unpack_once(file, dest, src.root)
+    try:
+        if not dest.exists():
+            if not file.exists(): _download(src.url, file, lambda f: _blob_id(f)==src.blob, f'{name}.zip')
+            elif _blob_id(file)!=src.blob: raise FetchError(f'{file} is not the expected file (its checksum differs): please delete it, or set RSNA_CLS_DATA to it to use it all the same.')
+            _unpack_once(file, dest, src.root)
+        return _classes(dest) and dest
+    except BadFolder as e: raise FetchError(f'{e}. Please delete {dest}, and it is made again.') from None
+    except OSError as e: raise FetchError(f'the cache folder {_cache()} cannot be used ({e.strerror}).') from None
 
 def _auto():
     "The course folder for `fetch_data('auto')`, and why it was chosen."
     if env:=os.environ.get('RSNA_CLS_DATA'): return _from_file(Path(env).expanduser()),f'RSNA_CLS_DATA names {env}'
-    cached = (_cache()/'rsna').exists()
+    cached = any((_cache()/f).exists() for f in ('rsna', 'rsna.zip'))
     try: return _from_web('rsna'),f"the original films, {'from the cache' if cached else 'just downloaded'}"
     except FetchError as e: return _embedded(),f'the simulated films that come with the library, because {e}'
 
@@ -312,18 +357,19 @@ def _from_web_or_advice(name):
 def _copy(path, dest):
     "Copy a course folder to a new place, all or nothing."
     if dest.exists(): raise FetchError(f'{dest} is there already: please choose a new folder')
+    if dest.resolve().is_relative_to(path.resolve()): raise FetchError(f'{dest} lies inside the films it would copy: please choose a folder elsewhere')
     dest.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=dest.parent) as part: os.replace(shutil.copytree(path, Path(part)/'films'), dest)
     return dest
 
-# %% ../nbs/00_data.ipynb #bf376731
+# %% ../nbs/00_data.ipynb #da22424f
 def _rgb(
-    film, # a path, a film (PIL image), or a film's pixels (uint8, shape (h, w))
-)->np.ndarray: # uint8, shape (h, w, 3)
+    film, # a path, a film (PIL image), or what this function gave before
+): # uint8 array, shape (h, w, 3). (No annotation: fastai would take it for the type of the input)
     "A film as an array of three equal channels."
-    if not isinstance(film, (Image.Image, np.ndarray)): film = load_film(film)
-    pixels = np.asarray(film.convert('L') if isinstance(film, Image.Image) else film)
-    return np.repeat(pixels[..., None], 3, axis=2)
+    if isinstance(film, np.ndarray): return film
+    film = film.convert('L') if isinstance(film, Image.Image) else load_film(film)
+    return np.repeat(np.asarray(film)[..., None], 3, axis=2)
 
 def film_tensor(
     films, # paths or films (PIL images)
@@ -336,47 +382,56 @@ def film_tensor(
     mean,std = np.float32(imagenet_stats)
     return torch.from_numpy((x/np.float32(255)-mean)/std).permute(0, 3, 1, 2).contiguous()
 
+def _check_size(size):
+    "Raise ValueError unless films can be squeezed to squares of this side."
+    if isinstance(size, bool) or int(size)!=size or not 32<=size<=1024: raise ValueError(f'size must be a whole number from 32 to 1024 pixels, not {size!r}')
+
 def _film_block(
     size:int, # side of the square (px)
     tfms=None, # fastai batch transforms for training
-    vocab=None, # class names; None: the folders' names
+    vocab=None, # class names
+    path=None, # the course folder, if there is one
 ): # fastai DataBlock
-    "How a course folder becomes batches."
-    from fastai.vision.all import CategoryBlock, DataBlock, GrandparentSplitter, ImageBlock, Normalize, Resize, ResizeMethod, imagenet_stats, parent_label
-    return DataBlock((ImageBlock, CategoryBlock(vocab=vocab)), get_items=film_files, get_x=_rgb, get_y=parent_label,
-                     splitter=GrandparentSplitter('train', 'val'), item_tfms=Resize(size, ResizeMethod.Squish),
+    "How a course folder becomes batches. A film's split and class are the folders it lies in, however deep."
+    from fastai.vision.all import CategoryBlock, DataBlock, FuncSplitter, ImageBlock, Normalize, Resize, ResizeMethod, imagenet_stats
+    def items(path): return [f for split in ('train', 'val') for c in vocab for f in film_files(path/split/c)]
+    def folders(film): return film.relative_to(path).parts
+    return DataBlock((ImageBlock, CategoryBlock(vocab=vocab)), get_items=items, get_x=_rgb, get_y=lambda f: folders(f)[1],
+                     splitter=FuncSplitter(lambda f: folders(f)[0]=='val'), item_tfms=Resize(size, ResizeMethod.Squish),
                      batch_tfms=[*(tfms or []), Normalize.from_stats(*imagenet_stats)])
 
 def dataloaders(
     path, # a course folder
     tfms=None, # fastai batch transforms for the training films, such as `film_tfms()`; None: show them as they are
     size:int=224, # side of the square every film is squeezed to (px)
-    bs:int=16, # films per batch (2 or more; all of them at once if there are fewer)
-    seed:int=42, # decides the order of the training films
+    bs:int=16, # films per batch (2 or more; all of them at once if there are fewer). Training leaves out what does not fill a batch
+    seed:int=42, # decides the order of the training films, until `fine_tune` draws its own
 ): # fastai DataLoaders with the parts train and valid, and the class names as vocab
     "Batches of a course folder's training and validation films; raises `BadFolder`."
     from fastai.torch_core import no_random
     classes,path = _classes(path),Path(path)
-    if int(size)!=size or not 32<=size<=1024: raise ValueError(f'size must be a whole number from 32 to 1024 pixels, not {size!r}')
+    _check_size(size)
     if int(bs)!=bs or bs<2: raise ValueError(f'bs must be a whole number from 2, not {bs!r}')
     bs = min(bs, sum(len(film_files(path/'train'/c)) for c in classes))
-    with no_random(seed): return _film_block(size, tfms, classes).dataloaders(path, path=path, bs=bs, val_bs=bs, num_workers=0)
+    with no_random(seed): return _film_block(size, tfms, classes, path).dataloaders(path, path=path, bs=bs, val_bs=bs, num_workers=0)
 
-# %% ../nbs/00_data.ipynb #e354068c
+# %% ../nbs/00_data.ipynb #6b46f7c3
 def _lacking()->list:
-    "The requirements of this package that are not met, in words."
+    "The requirements of this package that are not met: pairs of words and requirement."
     from packaging.requirements import Requirement
     words = []
     for r in map(Requirement, metadata.requires('rsna_cls') or []):
         if r.marker and not r.marker.evaluate({'extra': ''}): continue
         try: have = metadata.version(r.name)
-        except metadata.PackageNotFoundError: words.append(f'{r.name} is missing'); continue
-        if not r.specifier.contains(have, prereleases=True): words.append(f'{r.name} is {have}, but {r.specifier} is needed')
+        except metadata.PackageNotFoundError: words.append((f'{r.name} is missing', r)); continue
+        if not r.specifier.contains(have, prereleases=True): words.append((f'{r.name} is {have}, but {r.specifier} is needed', r))
     return words
 
 def check_setup()->None:
     "Print the versions and the device in use, and raise ImportError if something needed is missing or too old."
-    if lacking:=_lacking(): raise ImportError(f"{'; '.join(lacking)}. To mend it, run: %pip install {' '.join(w.split()[0] for w in lacking)}")
+    if lacking:=_lacking():
+        what = ' '.join(f'"{r.name}{r.specifier}"' for _,r in lacking)
+        raise ImportError(f"{'; '.join(w for w,_ in lacking)}. To mend it, run %pip install {what} and restart the kernel; in Colab, open a fresh runtime first.")
     import torch
     from fastai.torch_core import default_device
     device = default_device().type
@@ -384,7 +439,7 @@ def check_setup()->None:
     versions = ', '.join(f'{n} {metadata.version(n)}' for n in ('rsna_cls', 'torch', 'fastai'))
     print(f'Ready: {versions}; {said}.')
 
-# %% ../nbs/00_data.ipynb #ebc1efd5
+# %% ../nbs/00_data.ipynb #04094843
 @dataclass(repr=False)
 class Picture:
     "A PNG with its alternative text, as notebooks show it."
@@ -396,6 +451,15 @@ class Picture:
         from base64 import b64encode
         from html import escape
         return f'<img alt="{escape(self.alt)}" style="max-width:100%;background:white" src="data:image/png;base64,{b64encode(self.png).decode()}">'
+
+def _thumbnail(
+    film, # a path, or a film
+    most:int=1024, # longer side at most (px)
+)->np.ndarray: # uint8, shape (h, w)
+    "A film's pixels, small enough to be drawn."
+    film = film.convert('L') if isinstance(film, Image.Image) else load_film(film)
+    film.thumbnail((most, most))
+    return np.asarray(film)
 
 def new_figure(
     rows:int=1, # rows of axes
@@ -411,7 +475,7 @@ def new_figure(
 def picture(
     fig, # matplotlib Figure
     alt:str, # what a screen reader shall say
-    dpi:int=96, # dots per inch
+    dpi:int=110, # dots per inch
 )->Picture: # ready to be shown
     "A figure as a PNG with alternative text."
     out = BytesIO()

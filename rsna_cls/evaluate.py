@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['predict', 'Score', 'score', 'show_scores', 'show_predictions']
 
-# %% ../nbs/05_evaluate.ipynb #0194d21c
-from .data import Picture, load_film, new_figure, picture
-from .learner import _as_list, _batches
+# %% ../nbs/05_evaluate.ipynb #4a874747
+from .data import Picture, _thumbnail, new_figure, picture
+from .learner import _as_it_was, _as_list, _batches
 from collections import namedtuple
 from pathlib import Path
 import numpy as np, pandas as pd, torch
@@ -16,10 +16,13 @@ from scipy.optimize import brentq
 from scipy.stats import binomtest, norm
 from sklearn.metrics import confusion_matrix, roc_auc_score, roc_curve
 
-# %% ../nbs/05_evaluate.ipynb #87810edc
+# %% ../nbs/05_evaluate.ipynb #fcb443ba
 def _name(film)->str: return str(film) if isinstance(film, Path) else 'image'
 
-def _truth(film, vocab): return film.parent.name if isinstance(film, Path) and film.parent.name in vocab else None
+def _truth(film, vocab):
+    "The class folder a film lies in: its own folder, or one further up below train, val or test."
+    for folder in film.parents if isinstance(film, Path) else ():
+        if folder.name in vocab and (folder==film.parent or folder.parent.name in ('train', 'val', 'test')): return folder.name
 
 def predict(
     learn, # fastai Learner, as from `film_learner` or `load_model`
@@ -28,11 +31,8 @@ def predict(
 )->pd.DataFrame: # one row per film: file, truth (None if unknown), prediction, one probability per class; with a gate also stranger, accepted
     "What the model says about each film; raises `BadFilm` or ValueError."
     films,vocab,model = _as_list(films),list(learn.dls.vocab),learn.model
-    was = model.training
-    model.eval()
-    try:
-        with torch.no_grad(): p = torch.cat([model(x).float().softmax(1).cpu() for x in _batches(learn, films)]).numpy()
-    finally: model.train(was)
+    with _as_it_was(model), torch.no_grad(): p = torch.cat([model(x).float().softmax(1).cpu() for x in _batches(learn, films)]).numpy()
+    if not np.isfinite(p).all(): raise ValueError('the probabilities are not numbers: the training diverged, start afresh with a lower base_lr')
     table = pd.DataFrame(dict(file=[_name(f) for f in films], truth=[_truth(f, vocab) for f in films], prediction=[vocab[i] for i in p.argmax(1)]))
     table[vocab] = p
     if gate is not None: table['stranger'],table['accepted'] = gate.score(films),gate.accepts(films)
@@ -59,10 +59,10 @@ def _auroc_interval(
     high = 1. if auroc==1 else brentq(off, auroc+1e-9, 1)
     return low,high
 
-# %% ../nbs/05_evaluate.ipynb #6672e699
+# %% ../nbs/05_evaluate.ipynb #bf2f9c89
 class Score(namedtuple('Score', 'table confusion roc')):
     "Scores as a table, with the confusion matrix and the ROC curve beside it; a notebook shows the table."
-    def _repr_html_(self): return self.table.to_html(index=False, na_rep='–', float_format='{:.2f}'.format)
+    def _repr_html_(self): return self.table.astype(object).where(self.table.notna(), '–').to_html(index=False, float_format='{:.2f}'.format)
 
 def _proportion(name, k, n):
     "One row of the table of scores."
@@ -82,9 +82,9 @@ def _predictive(
 def _known(predictions, positive):
     "The rows with a known truth; raises ValueError if they or the positive class are missing."
     known = predictions[predictions['truth'].notna()]
-    classes = [c for c in predictions.columns if c in set(predictions['prediction'])|set(known['truth']) or c==positive]
+    classes = [c for c in predictions.columns if c not in ('file', 'truth', 'prediction', 'stranger', 'accepted')]
     if not len(known): raise ValueError('none of these films has a known truth: it is the name of the folder a film lies in, such as test/chest')
-    if positive not in predictions.columns: raise ValueError(f'there is no class {positive!r} here: choose one of {", ".join(map(repr, classes))}')
+    if positive not in classes: raise ValueError(f'there is no class {positive!r} here: choose one of {", ".join(map(repr, classes))}')
     return known
 
 def score(
@@ -101,7 +101,7 @@ def score(
     sens,spec = _proportion(f'sensitivity for {positive}', (truth&said).sum(), m),_proportion(f'specificity for {positive}', (~truth&~said).sum(), n)
     rows = [_proportion('accuracy', (known['truth']==known['prediction']).sum(), len(known)),sens,spec]
     values = zip(*(_predictive(sens[e], spec[e], prevalence) for e in ('value', 'low', 'high')))
-    for sign,v in zip(('positive', 'negative'), values): rows.append(dict(measure=f'{sign} predictive value at {prevalence:.0%} {positive}', n=len(known), value=v[0], low=v[1], high=v[2]))
+    for sign,v in zip(('positive', 'negative'), values): rows.append(dict(measure=f'{sign} predictive value at {100*prevalence:.3g} % {positive}', n=len(known), value=v[0], low=v[1], high=v[2]))
     roc,auroc = pd.DataFrame(dict(fpr=[], tpr=[], threshold=[])),dict(measure=f'AUROC for {positive}', n=len(known), value=np.nan, low=np.nan, high=np.nan)
     if m and n:
         roc = pd.DataFrame(dict(zip(('fpr', 'tpr', 'threshold'), roc_curve(truth, known[positive], drop_intermediate=False))))
@@ -111,10 +111,10 @@ def score(
     confusion = pd.DataFrame(confusion_matrix(known['truth'], known['prediction'], labels=labels), index=pd.Index(labels, name='truth'), columns=pd.Index(labels, name='prediction'))
     return Score(pd.DataFrame(rows+[auroc]).astype({'k': 'Int64'}), confusion, roc)
 
-# %% ../nbs/05_evaluate.ipynb #c54e9e77
+# %% ../nbs/05_evaluate.ipynb #3283414b
 def show_scores(
     scores:Score, # from `score`
-)->Picture: # confusion matrix, and ROC curve with the threshold in use
+)->Picture: # confusion matrix, and ROC curve with its area
     "The confusion matrix beside the ROC curve."
     fig,axs = new_figure(1, 2, size=(3.4, 3.2))
     (left,right),c = axs[0],scores.confusion
@@ -129,10 +129,10 @@ def show_scores(
     counts = '; '.join(f'{t} called {p}: {c.loc[t, p]}' for t in c.index for p in c.columns)
     return picture(fig, f"Confusion matrix: {counts}. ROC curve: {auroc['measure']} {auroc['value']:.2f}, 95 % interval {auroc['low']:.2f} to {auroc['high']:.2f}.")
 
-# %% ../nbs/05_evaluate.ipynb #64b36b9d
+# %% ../nbs/05_evaluate.ipynb #8a58b0bf
 def _caption(row):
     "Two lines over a film: what it is, and what was said with what probability."
-    if row['truth'] is None: return f"{Path(row['file']).name}, truth unknown\nsaid {row['prediction']}, p({row['prediction']}) = {row[row['prediction']]:.2f}"
+    if row['truth'] is None: return f"{Path(row['file']).name}\nsaid {row['prediction']}, p({row['prediction']}) = {row[row['prediction']]:.2f}"
     return f"truth {row['truth']}\nsaid {row['prediction']}, p({row['truth']}) = {row[row['truth']]:.2f}"
 
 def show_predictions(
@@ -146,14 +146,14 @@ def show_predictions(
     right = [row[row['truth']] if row['truth'] else 2. for _,row in table.iterrows()]
     order = np.argsort(right, kind='stable')[:n]
     cols = min(len(order), 4)
-    fig,axs = new_figure(-(-len(order)//cols), cols, size=(2.6, 2.9))
+    fig,axs = new_figure(-(-len(order)//cols), cols, size=(2.6, 3))
     for ax in axs.flat: ax.axis('off')
     for ax,i in zip(axs.flat, order):
         row,film = table.iloc[i],films[i]
         wrong = row['truth'] is not None and row['truth']!=row['prediction']
         ax.axis('on')
-        ax.imshow(film if isinstance(film, Image.Image) else load_film(film), cmap='gray')
+        ax.imshow(_thumbnail(film), cmap='gray', vmin=0, vmax=255)
         ax.set(xticks=[], yticks=[])
-        ax.set_title(_caption(row), fontsize=9, color='tab:red' if wrong else 'black')
+        ax.set_title(_caption(row), fontsize=10, parse_math=False, color='tab:red' if wrong else 'black')
         for s in ax.spines.values(): s.set(color='tab:red' if wrong else 'none', linewidth=4)
-    return picture(fig, f'{len(order)} films, worst first. '+'; '.join(_caption(table.iloc[i]).replace('\n', ', ') for i in order)+'.')
+    return picture(fig, f"{len(order)} film{'s, worst first' if len(order)>1 else ''}. "+'; '.join(_caption(table.iloc[i]).replace('\n', ', ') for i in order)+'.')

@@ -12,7 +12,7 @@ import numpy as np, pandas as pd
 from fastai.vision.all import Callback, Learner, no_random
 from tqdm import tqdm
 
-# %% ../nbs/04_finetune.ipynb #7621fdbb
+# %% ../nbs/04_finetune.ipynb #a4139f43
 class _EpochLines(Callback):
     "A progress bar, one line of text per epoch, and the epochs as a list of dicts."
     order = 60 # after fastai's recorder, whose figures it reads
@@ -24,14 +24,15 @@ class _EpochLines(Callback):
         if not self.training: return
         self.losses.append((self.loss.item(), len(self.x)))
         self.bar.update()
+    def _logged(self, name): return self.recorder.log[self.recorder.metric_names.index(name)]
     def after_epoch(self):
-        _,valid,acc = self.recorder.values[-1]
+        valid,acc = self._logged('valid_loss'),self._logged('accuracy')
         losses,films = zip(*self.losses)
         row = dict(epoch=len(self.rows), layers='last' if self.learn.opt.frozen_idx else 'all', train_loss=np.average(losses, weights=films),
                    valid_loss=valid, accuracy=acc, seconds=time.perf_counter()-self.started)
         self.rows.append(row)
         k,n = round(acc*len(self.dls.valid_ds)),len(self.dls.valid_ds)
-        tqdm.write(f"epoch {row['epoch']} of {self.epochs-1} ({row['layers']} layer{'s' if row['layers']=='all' else ' '}): training loss {row['train_loss']:.3f}, "
+        tqdm.write(f"epoch {row['epoch']} of {self.epochs-1} ({dict(last='last layer', all='all layers')[row['layers']]}): training loss {row['train_loss']:.3f}, "
                    f"validation loss {valid:.3f}, {k} of {n} right, {row['seconds']:.0f} s", file=sys.stdout)
 
 def fine_tune(
@@ -43,6 +44,8 @@ def fine_tune(
     "Train the last layer for one epoch, then all layers; raises ValueError."
     if isinstance(epochs, bool) or int(epochs)!=epochs or epochs<1: raise ValueError(f'epochs must be a whole number from 1, not {epochs!r}')
     if not 0<base_lr<1: raise ValueError(f'base_lr must lie between 0 and 1, such as 0.002, not {base_lr!r}')
+    if not len(learn.dls.train_ds): raise ValueError('this learner has no training films: make one with film_learner(dls)')
+    if 'accuracy' not in [m.name for m in learn.metrics]: raise ValueError('the learner must measure accuracy: Learner(…, metrics=accuracy), as film_learner does')
     lines = _EpochLines(int(epochs)+1)
     try:
         with no_random(seed), learn.no_bar(), learn.no_logging():
@@ -53,13 +56,14 @@ def fine_tune(
     learn.history = pd.DataFrame(lines.rows)
     return learn.history
 
-# %% ../nbs/04_finetune.ipynb #0ea0ee4e
+# %% ../nbs/04_finetune.ipynb #7f17d939
 def show_curves(
     learn, # fastai Learner that `fine_tune` has trained
 )->Picture: # loss and accuracy, epoch by epoch
     "The learning curves, with the epoch of the lowest validation loss marked."
     h = getattr(learn, 'history', None)
     if h is None: raise ValueError('there are no curves yet: call fine_tune(learn) first')
+    if not np.isfinite(h['valid_loss']).any(): raise ValueError('the losses are not numbers: the training diverged, start afresh with a lower base_lr')
     best,n = h.loc[h['valid_loss'].idxmin()],len(learn.dls.valid_ds)
     fig,axs = new_figure(1, 2, size=(4, 3))
     loss,acc = axs[0]

@@ -5,16 +5,18 @@
 # %% auto #0
 __all__ = ['IMAGENET', 'BadModel', 'film_learner', 'save_model', 'load_model']
 
-# %% ../nbs/02_learner.ipynb #bd25ccce
-from .data import _classes, _download, _film_block, film_files, film_tensor, FetchError
+# %% ../nbs/02_learner.ipynb #c8dad6dd
+from .data import _check_size, _download, _film_block, _rgb, film_files, film_tensor, FetchError
 import hashlib, json, os, platform, shutil, tempfile, zipfile
+from contextlib import contextmanager
 from importlib import metadata, resources
 from pathlib import Path
 import numpy as np, torch
-from fastai.vision.all import CrossEntropyLossFlat, IndexSplitter, Learner, Normalize, Resize, accuracy, no_random, vision_learner, params
+from torch import nn
+from fastai.vision.all import CrossEntropyLossFlat, IndexSplitter, Learner, Normalize, Resize, ResizeMethod, accuracy, imagenet_stats, no_random, vision_learner, params
 from PIL import Image
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, load_file, save_file
 from torchvision.models import ResNet18_Weights, resnet18
 
 # %% ../nbs/02_learner.ipynb #4ab1f464
@@ -97,7 +99,7 @@ def film_learner(
     print(f'ResNet18 with {words}, on {dls.device}.')
     return learn
 
-# %% ../nbs/02_learner.ipynb #9d57919e
+# %% ../nbs/02_learner.ipynb #40b83251
 def _as_list(films)->list:
     "Films as a list: a folder's files, one film, or several."
     if isinstance(films, (str, Path)): return film_files(films) if Path(films).is_dir() else [Path(films)]
@@ -109,6 +111,15 @@ def _check_batch(x):
     if x.ndim!=4 or x.shape[1]!=3: raise ValueError(f'a ready tensor must have the shape (n, 3, h, w), not {tuple(x.shape)}')
     if not x.is_floating_point(): raise ValueError('a ready tensor must be normalised floats: film_tensor(films) makes it')
     if not torch.isfinite(x).all(): raise ValueError('the tensor holds values that are not finite numbers')
+
+@contextmanager
+def _as_it_was(model):
+    "Put a model into evaluation mode, and every part of it back into its own afterwards."
+    modes = [(m, m.training) for m in model.modules()]
+    model.eval()
+    try: yield
+    finally:
+        for m,training in modes: m.training = training
 
 def _batches(
     learn, # fastai Learner, or any torch module
@@ -126,84 +137,99 @@ def _batches(
     if not films: raise ValueError('there are no films here: give a folder, a file, or a list of files')
     dls = getattr(learn, 'dls', None)
     for i in range(0, len(films), bs):
-        some = [np.asarray(f.convert('L')) if isinstance(f, Image.Image) else f for f in films[i:i+bs]] # fastai takes arrays, not PIL images
-        x = next(iter(dls.test_dl(some, bs=len(some), num_workers=0)))[0] if dls else film_tensor(some)
+        some = [_rgb(f) for f in films[i:i+bs]]
+        x = next(iter(dls.test_dl(some, rm_type_tfms=0, bs=len(some), num_workers=0)))[0] if dls else film_tensor(some)
         yield x.as_subclass(torch.Tensor).to(device)
 
-# %% ../nbs/02_learner.ipynb #4e29d137
+# %% ../nbs/02_learner.ipynb #2ef60ed1
+_FILES = {'model.json', 'model.safetensors'}
+
 def _film_size(dls)->int:
-    "The side of the square that films are squeezed to (px)."
-    return next(max(t.size) for t in dls.after_item.fs if isinstance(t, Resize))
+    "The side of the square that films are squeezed to (px); raises `BadModel` if they are cropped or normalised otherwise."
+    squeeze = [t for t in dls.after_item.fs if isinstance(t, Resize) and t.method==ResizeMethod.Squish]
+    norm = [t for t in dls.after_batch.fs if isinstance(t, Normalize)]
+    if not squeeze or not norm or not np.allclose([norm[0].mean.flatten().tolist(), norm[0].std.flatten().tolist()], imagenet_stats):
+        raise BadModel('only models whose films are squeezed to a square and normalised like ImageNet are saved, as dataloaders(path) does; use learn.export() for others')
+    return max(squeeze[0].size)
 
 def _fingerprint(
     dls, # fastai DataLoaders
-)->str: # 16 hexadecimal digits
-    "A fingerprint of the training films' contents, whatever their names and order."
-    return hashlib.sha256(''.join(sorted(_sha256(f) for f in dls.train_ds.items)).encode()).hexdigest()[:16]
+): # str, 16 hexadecimal digits; None if a film is gone
+    "A fingerprint of the training films' contents and classes, whatever their names and order."
+    try: return hashlib.sha256(''.join(sorted(f'{_sha256(f)} {dls.vocab[y]}' for f,y in zip(dls.train_ds.items, dls.train_ds.tls[1]))).encode()).hexdigest()[:16]
+    except OSError: return None
 
 def _card(
     learn, # fastai Learner, as from `film_learner`
     scores=None, # DataFrame or dict of scores
 )->dict: # plain values
     "What `model.json` holds."
-    norm = next(t for t in learn.dls.after_batch.fs if isinstance(t, Normalize))
+    old = getattr(learn, 'card', {}) # a model that was loaded keeps what is known of its training
+    scores = getattr(scores, 'table', scores)
     return dict(format='rsna_cls model 1', architecture='ResNet18, GAP, Linear', classes=list(learn.dls.vocab), size=_film_size(learn.dls),
-                mean=norm.mean.flatten().tolist(), std=norm.std.flatten().tolist(), films=len(learn.dls.train_ds), fingerprint=_fingerprint(learn.dls),
-                scores=json.loads(scores.to_json(orient='records')) if hasattr(scores, 'to_json') else scores,
+                mean=imagenet_stats[0], std=imagenet_stats[1], films=old.get('films', len(learn.dls.train_ds)),
+                fingerprint=old['fingerprint'] if 'fingerprint' in old else _fingerprint(learn.dls),
+                scores=json.loads(scores.to_json(orient='records')) if hasattr(scores, 'to_json') else scores if scores is not None else old.get('scores'),
                 versions={n: metadata.version(n) for n in ('rsna_cls', 'torch', 'fastai')} | {'python': platform.python_version()},
                 use='For teaching. Not for clinical use.')
 
-def _is_model(path)->bool: return not path.exists() or path.is_dir() and (path/'model.json').exists() or zipfile.is_zipfile(path)
+def _may_replace(path)->bool:
+    "Is there nothing at this path, or a saved model and nothing else?"
+    if not path.exists(): return True
+    if path.is_dir(): return {p.name for p in path.iterdir()}==_FILES
+    return path.suffix=='.zip' and zipfile.is_zipfile(path) and set(zipfile.ZipFile(path).namelist())==_FILES
 
 def save_model(
     learn, # fastai Learner, as from `film_learner`
     path, # folder to write, or a zip if it ends in .zip; an earlier saved model there is replaced
-    scores=None, # table from `score`, kept with the model
+    scores=None, # from `score`, kept with the model
 )->Path: # `path`
-    "Save a model as safetensors and JSON, in a folder or a zip."
+    "Save a model as safetensors and JSON, in a folder or a zip; raises `BadModel`."
     path = Path(path)
-    if not _is_model(path): raise BadModel(f'{path} exists and is not a saved model: please choose another name')
+    if not _may_replace(path): raise BadModel(f'{path} exists and is not a saved model: please choose another name')
+    state,want = learn.model.state_dict(),_bare_model(len(learn.dls.vocab)).state_dict()
+    if {k: v.shape for k,v in state.items()}!={k: v.shape for k,v in want.items()}: raise BadModel('only a ResNet18 from film_learner is saved; use learn.export() for others')
+    card = json.dumps(_card(learn, scores), indent=1, default=float)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as part:
-        new = Path(part)/'model'; new.mkdir()
-        save_file({k: v.contiguous().cpu() for k,v in learn.model.state_dict().items()}, new/'model.safetensors')
-        (new/'model.json').write_text(json.dumps(_card(learn, scores), indent=1), encoding='utf-8')
+        new,old = Path(part)/'model',Path(part)/'old'; new.mkdir()
+        save_file({k: v.contiguous().cpu() for k,v in state.items()}, new/'model.safetensors')
+        (new/'model.json').write_text(card, encoding='utf-8')
         if path.suffix=='.zip': new = Path(shutil.make_archive(Path(part)/'zip', 'zip', new))
-        if path.is_dir(): os.replace(path, Path(part)/'old')
-        os.replace(new, path)
+        if path.is_dir(): os.replace(path, old)
+        try: os.replace(new, path)
+        except OSError:
+            if old.exists(): os.replace(old, path)
+            raise
     return path
+
+def _bare_model(n):
+    "The model that is saved and loaded, with random weights."
+    return nn.Sequential(nn.Sequential(*list(resnet18().children())[:-2]), nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, n)))
 
 def load_model(
     path, # folder or zip written by `save_model`
 )->Learner: # fastai Learner, ready to predict; it has no training films. `learn.card` holds what model.json says
     "Load a saved model; raises `BadModel`. No code in the file is run."
     path = Path(path)
-    with tempfile.TemporaryDirectory() as part:
-        folder = _unzip_model(path, Path(part)) if path.is_file() else path
-        try: card = json.loads((folder/'model.json').read_text(encoding='utf-8'))
-        except (OSError, ValueError): raise BadModel(f'{path} is not a saved model: it has no readable model.json') from None
-        state = _read_tensors(folder/'model.safetensors')
+    def read(name): return zipfile.ZipFile(path).read(name) if path.is_file() else (path/name).read_bytes()
+    try: card = json.loads(read('model.json'))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile): raise BadModel(f'{path} is not a saved model: it has no readable model.json') from None
     learn = _empty_learner(path, card)
-    try: learn.model.load_state_dict(state)
-    except RuntimeError: raise BadModel(f'{path}: its tensors do not fit a ResNet18 with {len(card["classes"])} classes') from None
+    try: learn.model.load_state_dict(load(read('model.safetensors')))
+    except (OSError, KeyError, SafetensorError, RuntimeError, zipfile.BadZipFile): raise BadModel(f'{path}: its tensors are damaged, or do not fit a ResNet18 with {len(card["classes"])} classes') from None
     learn.card = card
     learn.model.eval()
     return learn
 
-def _unzip_model(path, folder):
-    "Take the two files out of a zipped model, and nothing else."
-    try:
-        with zipfile.ZipFile(path) as z:
-            for name in ('model.json', 'model.safetensors'): (folder/name).write_bytes(z.read(name))
-    except (zipfile.BadZipFile, KeyError): raise BadModel(f'{path} is not a saved model') from None
-    return folder
-
 def _empty_learner(path, card):
     "A learner without films, with a saved model's classes and film size."
-    classes,size = card.get('classes'),card.get('size')
-    if not (isinstance(classes, list) and len(classes)>1 and all(isinstance(c, str) for c in classes) and isinstance(size, int)):
-        raise BadModel(f'{path}: its model.json lacks the classes or the film size')
-    block = _film_block(size, vocab=classes)
+    classes = card.get('classes') if isinstance(card, dict) else None
+    try:
+        if not (isinstance(classes, list) and len(classes)>1 and all(isinstance(c, str) for c in classes)): raise ValueError('it names no classes')
+        _check_size(card.get('size', 0))
+    except (TypeError, ValueError) as e: raise BadModel(f'{path}: its model.json cannot be used: {e}') from None
+    block = _film_block(card['size'], vocab=classes)
     # fastai cannot set up transforms on nothing: two black films stand in, and are taken out again
     block.get_items,block.splitter = (lambda _: [Image.new('L', (8, 8))]*2),IndexSplitter([1])
     block.getters[1] = lambda _: classes[0]

@@ -15,7 +15,7 @@ from fastai.vision.all import Callback, Learner, minimum, no_random, valley
 from IPython.display import display
 from tqdm import tqdm
 
-# %% ../nbs/03_lr.ipynb #41ddc19d
+# %% ../nbs/03_lr.ipynb #fe3cca07
 LRRange = namedtuple('LRRange', 'low high')
 
 class _Bar(Callback):
@@ -29,7 +29,7 @@ def _range_test(
     seed:int, # decides the order of the films
 ): # (fastai Recorder, the two suggestions)
     "Raise the learning rate from 1e-6 to 1 on a copy of the learner, of which only the last layer learns."
-    probe,bar,rng = Learner(learn.dls, copy.deepcopy(learn.model), loss_func=learn.loss_func, splitter=learn.splitter, wd=learn.wd),_Bar(steps),learn.dls.train.rng
+    probe,bar,rng = Learner(learn.dls, copy.deepcopy(learn.model), loss_func=learn.loss_func, splitter=learn.splitter, wd=learn.wd, opt_func=learn.opt_func),_Bar(steps),learn.dls.train.rng
     try:
         with tempfile.TemporaryDirectory() as folder, no_random(seed), probe.no_bar():
             probe.model_dir,probe.dls.train.rng = Path(folder),random.Random(seed)
@@ -40,14 +40,16 @@ def _range_test(
 
 def find_lr(
     learn, # fastai Learner, as from `film_learner`; it is not changed
-    steps:int=60, # batches to try, each with a higher rate (20 or more)
+    steps:int=40, # batches to try, each with a higher rate (20 or more)
     seed:int=42, # decides the order of the films
 )->LRRange: # (low, high): rates between which a good one probably lies
     "Draw the loss over the learning rate, and suggest a range; raises ValueError."
     if int(steps)!=steps or steps<20: raise ValueError(f'steps must be a whole number from 20, not {steps!r}')
+    if not len(learn.dls.train_ds): raise ValueError('this learner has no training films: make one with film_learner(dls)')
     rec,tips = _range_test(learn, int(steps), seed)
+    if not np.isfinite(tips).all(): raise ValueError('the losses are not numbers: the model has diverged, make a fresh one with film_learner(dls)')
     low,high = min(tips),max(tips)
-    lrs,losses = np.array([float(l) for l in rec.lrs])[:-2],np.array([float(l) for l in rec.losses])[:-2]
+    lrs,losses = (np.array([float(v) for v in values])[2:-2] for values in (rec.lrs, rec.losses)) # the ends are artefacts of smoothing
     fig,axs = new_figure(size=(5.5, 3.2))
     ax = axs[0, 0]
     ax.axvspan(low, high, color='tab:green', alpha=.25, label=f'suggested: {low:.1g} to {high:.1g}')

@@ -54,17 +54,19 @@ def offline(monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def real():
+def real(tmp_path_factory):
     "The course folder of the real films."
     if not os.environ.get("RSNA_CLS_DATA"):
         pytest.skip("needs the real films: set RSNA_CLS_DATA to their folder or zip")
     from rsna_cls.data import fetch_data
-    return fetch_data(os.environ["RSNA_CLS_DATA"])
+    with pytest.MonkeyPatch.context() as patch:  # unpack into the tests' own cache, not the user's
+        patch.setattr("rsna_cls.data._cache", lambda: tmp_path_factory.mktemp("real"))
+        return fetch_data(os.environ["RSNA_CLS_DATA"])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def learn(course):
-    "An untrained learner with the embedded weights, on toy films."
+    "An untrained learner with the embedded weights, on toy films, fresh for each test."
     from rsna_cls.data import dataloaders
     from rsna_cls.learner import film_learner
     return film_learner(dataloaders(course, size=96, bs=4))

@@ -23,7 +23,7 @@ def not_in_place(model):
     return model
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def model(learn):
     "A ResNet18 with a trained body and a head that is not symmetric."
     model = not_in_place(learn.model).eval()
@@ -191,11 +191,11 @@ def test_grad_cam_mutants_are_caught(model, x, check, mutant):
         check(model, x, grad_cam=GRAD_MUTANTS[mutant])
 
 
-@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.parametrize("peer, block", [("captum", b) for b in BLOCKS] + [(p, b) for p in ("torchcam", "pytorch_grad_cam") for b in (-8, -4, -1)])
 @pytest.mark.parametrize("mutant", GRAD_MUTANTS)
-def test_peers_catch_mutants(model, x, mutant, block):
+def test_peers_catch_mutants(model, x, mutant, peer, block):
     with pytest.raises(AssertionError):
-        check_peer(model, x, "captum", block, grad_cam=GRAD_MUTANTS[mutant])
+        check_peer(model, x, peer, block, grad_cam=GRAD_MUTANTS[mutant])
 
 
 def test_grad_cam_is_no_hires_cam(model, x):
@@ -267,7 +267,7 @@ def test_films_that_are_not_square(learn):
         film = torch.randn(2, *shape)
         maps = cam(learn.model, film, 1)
         with torch.no_grad():
-            want = learn.model(film)[:, 1]
+            want = learn.model.eval()(film)[:, 1]
         assert maps.shape[1:] == (-(-shape[1] // 32), -(-shape[2] // 32))
         assert torch.allclose(maps.mean((1, 2)) + learn.model[1][-1].bias[1], want, atol=1e-4)
 
@@ -280,17 +280,41 @@ def test_batches_are_joined_in_order(learn, course):
         assert off(grad_cam(learn, files[i], relu=False), together[i:i + 1]) < 1e-4
 
 
-def test_one_target_per_film(learn, x):
+def test_targets_by_name_tensor_and_prediction(learn, x):
     targets = [i % 2 for i in range(len(x))]
-    mixed = grad_cam(learn.model, x, targets, relu=False)
-    for i, t in enumerate(targets):
-        assert off(mixed[i:i + 1], grad_cam(learn.model, x[i:i + 1], t, relu=False)) < 1e-4
+    mixed = grad_cam(learn, x, targets, relu=False)
     names = [learn.dls.vocab[t] for t in targets]
-    assert torch.equal(grad_cam(learn, x, names, relu=False), mixed)
-    assert torch.equal(grad_cam(learn, x, torch.tensor(targets), relu=False), mixed)
+    import pandas as pd
+    for same in (names, torch.tensor(targets), np.array(targets), pd.Series(names)):
+        assert torch.equal(grad_cam(learn, x, same, relu=False), mixed)
     with torch.no_grad():
         predicted = learn.model.eval()(x).argmax(1)
     assert torch.equal(grad_cam(learn, x, relu=False), grad_cam(learn, x, predicted, relu=False))
+
+
+def test_other_resnets_are_not_guessed(x):
+    "A ResNet whose pooling has another name still has its eight parts; one with other parts is not guessed."
+    net = resnet18()
+    pool = net.avgpool
+    del net.avgpool
+    net.global_pool = pool
+    assert cam_module._layer(net, -1) is net.layer4 and cam_module._layer(net, -8) is net.conv1
+    class Other(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stem, self.layer4, self.fc = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3), nn.Linear(4, 2)
+    with pytest.raises(ValueError, match="not a ResNet18"):
+        grad_cam(Other(), x)
+
+
+def test_models_that_do_not_classify(x):
+    class Pair(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 2, 3)
+        def forward(self, x): return dict(out=self.conv(x))
+    with pytest.raises(ValueError, match="row of logits"):
+        grad_cam(Pair(), x, layer="conv")
 
 
 @pytest.mark.parametrize("f", [cam, grad_cam, hires_cam, show_cam])
@@ -323,36 +347,147 @@ def test_layers_that_give_no_map(learn, x):
         del learn.model.unused
 
 
+# --- targets and shapes, again as checks that mutants can be given to -------------------------------------------------
+
+def check_one_target_per_film(learn, x, f):
+    "A list of targets gives each film the map it has when it is mapped alone."
+    targets = [i % 2 for i in range(len(x))]
+    mixed = f(learn.model, x, targets, relu=False)
+    for i, t in enumerate(targets):
+        assert off(mixed[i:i + 1], f(learn.model, x[i:i + 1], t, relu=False)) < 1e-4
+
+
+def check_wrong_length(learn, x, f):
+    for wrong in ([0], [0] * (len(x) + 1)):
+        with pytest.raises(ValueError, match="targets for"):
+            f(learn.model, x, wrong)
+
+
+def check_not_square(learn, x, f):
+    "A film that is wider than high, with everything in its right half: so is the heat."
+    net = nn.Sequential(nn.Conv2d(3, 2, 4, 4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 2))
+    with torch.no_grad():
+        net[0].weight.fill_(1), net[0].bias.zero_(), net[3].weight.fill_(1)
+    film = torch.zeros(1, 3, 32, 80)
+    film[..., 40:] = 1
+    heat = f(net, film, 0, layer="0", relu=False)[0]
+    assert heat.shape == (8, 20) and heat[:, 10:].min() > 0 and heat[:, :10].abs().max() == 0
+
+
+def first_target_for_all(learn, films, target=None, **kw):
+    return grad_cam(learn, films, target[0] if isinstance(target, list) else target, **kw)
+
+
+def cut_to_length(learn, films, target=None, **kw):
+    return grad_cam(learn, films, (list(target) * len(films))[:len(films)] if isinstance(target, list) else target, **kw)
+
+
+def transposed(*args, **kw): return grad_cam(*args, **kw).transpose(1, 2)
+
+
+CHECKS = dict(one_target_per_film=(check_one_target_per_film, first_target_for_all), wrong_length=(check_wrong_length, cut_to_length), not_square=(check_not_square, transposed))
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_targets_and_shapes(learn, x, name):
+    check, mutant = CHECKS[name]
+    for f in (grad_cam, hires_cam):
+        check(learn, x, f)
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
+        check(learn, x, mutant)
+
+
 # --- the model stays as it was ----------------------------------------------------------------------------------------
 
 def state(model):
-    return ([m.training for m in model.modules()], [p.requires_grad for p in model.parameters()], [p.grad for p in model.parameters()],
+    return ([m.training for m in model.modules()], [p.requires_grad for p in model.parameters()], [p.grad is None for p in model.parameters()],
             [(len(m._forward_hooks), len(m._forward_pre_hooks), len(m._backward_hooks)) for m in model.modules()])
 
 
-@pytest.mark.parametrize("f", [cam, grad_cam, hires_cam])
-def test_the_model_stays_as_it_was(learn, x, f):
-    model = learn.model
+def check_model_stays(model, x, f):
+    "Mode of each part, requires_grad, .grad, hooks, weights, running statistics, and torch's grad mode are the same afterwards."
     model.train()
     model[0][5].eval()
     for p in model[0].parameters():
         p.requires_grad_(False)
     before, weights = state(model), {k: v.clone() for k, v in model.state_dict().items()}
-    want = f(model, x)
-    assert torch.is_grad_enabled() and not want.requires_grad
-    with torch.no_grad():
-        assert torch.equal(f(model, x), want)
-        assert not torch.is_grad_enabled()
-    with torch.inference_mode():
-        assert torch.equal(f(model, x.clone()), want)
-    with pytest.raises(ValueError):
-        f(model, x, 99)
+    f(model, x)
     assert state(model) == before
     assert all(torch.equal(v, weights[k]) for k, v in model.state_dict().items())
+    assert torch.is_grad_enabled()
+
+
+def check_any_caller(model, x, f):
+    "A frozen model, no_grad and inference_mode give the same map as an ordinary call."
+    model.eval()
+    want = f(model, x)
+    assert not want.requires_grad
+    for p in model.parameters():
+        p.requires_grad_(False)
+    assert torch.allclose(f(model, x), want)
+    with torch.no_grad():
+        assert torch.allclose(f(model, x), want)
+        assert not torch.is_grad_enabled()
+    with torch.inference_mode():
+        assert torch.allclose(f(model, x.clone()), want)
+
+
+def leaves_eval(model, x):
+    model.eval()
+    return grad_cam(model, x)
+
+
+def leaves_train(model, x):
+    "Runs in training mode: batch normalisation learns from the films it maps."
+    model(x)
+    return grad_cam(model, x)
+
+
+def calls_backward(model, x):
+    "As the course's first notebook did: .backward() on the logit, which writes into every parameter that may learn."
+    kept = []
+    handle = model[0][-1].register_forward_hook(lambda m, i, o: kept.append(o))
+    logits = model.eval()(x)
+    handle.remove()
+    if kept[0].requires_grad:
+        kept[0].retain_grad()
+    logits[:, 1].sum().backward()
+    return (kept[0].grad.mean((2, 3), keepdim=True) * kept[0]).sum(1).detach() if kept[0].requires_grad else None
+
+
+def forgets_hook(model, x):
+    model[0][-1].register_forward_hook(lambda m, i, o: None)
+    return grad_cam(model, x)
+
+
+def unfreezes(model, x):
     for p in model.parameters():
         p.requires_grad_(True)
-    assert torch.allclose(f(model, x), want)
-    assert all(p.grad is None for p in model.parameters())
+    return grad_cam(model, x)
+
+
+@pytest.mark.parametrize("f", [cam, grad_cam, hires_cam])
+def test_the_model_stays_as_it_was(learn, x, f):
+    check_model_stays(learn.model, x, f)
+    check_any_caller(learn.model, x, f)
+
+
+@pytest.mark.parametrize("mutant", [leaves_eval, leaves_train, calls_backward, forgets_hook, unfreezes])
+def test_a_model_that_does_not_stay_is_noticed(learn, x, mutant):
+    with pytest.raises(AssertionError):
+        check_model_stays(learn.model, x, mutant)
+
+
+def test_a_map_that_needs_gradients_is_noticed(learn, x):
+    with pytest.raises((AssertionError, RuntimeError)):
+        check_any_caller(learn.model, x, calls_backward)
+
+
+def test_an_error_leaves_the_model_as_it_was(learn, x):
+    before = state(learn.model)
+    with pytest.raises(ValueError):
+        grad_cam(learn.model, x, 99)
+    assert state(learn.model) == before
 
 
 def test_an_error_inside_the_model_leaves_no_hooks(learn, x):

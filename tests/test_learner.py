@@ -130,11 +130,69 @@ def test_save_and_load(learn, course, tmp_path, name):
     assert not [p for p in tmp_path.iterdir() if p.name != name]
 
 
-def test_saving_again_replaces_all_of_it(learn, tmp_path):
+@pytest.mark.parametrize("name", ["m", "m.zip"])
+def test_saving_again(learn, tmp_path, name):
+    save_model(learn, tmp_path / name)
+    save_model(learn, tmp_path / name, scores={"accuracy": 1})
+    assert load_model(tmp_path / name).card["scores"] == {"accuracy": 1}
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+def test_nothing_else_is_overwritten(learn, tmp_path):
     save_model(learn, tmp_path / "m")
-    (tmp_path / "m/old.txt").write_text("x")
-    save_model(learn, tmp_path / "m")
-    assert sorted(p.name for p in (tmp_path / "m").iterdir()) == ["model.json", "model.safetensors"]
+    (tmp_path / "m/notes.txt").write_text("mine")
+    with zipfile.ZipFile(tmp_path / "films.zip", "w") as z:
+        z.writestr("film.png", b"x")
+    (tmp_path / "films.zip").rename(tmp_path / "letter.docx") and (tmp_path / "letter.docx").read_bytes()
+    (tmp_path / "films.zip").write_bytes((tmp_path / "letter.docx").read_bytes())
+    for name in ("m", "films.zip", "letter.docx"):
+        with pytest.raises(BadModel, match="another name"):
+            save_model(learn, tmp_path / name)
+    assert (tmp_path / "m/notes.txt").read_text() == "mine" and zipfile.ZipFile(tmp_path / "films.zip").namelist() == ["film.png"]
+
+
+def test_a_save_that_fails_at_the_last_step(learn, tmp_path, monkeypatch):
+    save_model(learn, tmp_path / "m", scores={"kept": 1})
+    real, calls = learner.os.replace, []
+    def replace(a, b):
+        calls.append(a)
+        if len(calls) == 2:
+            raise PermissionError("in use")
+        real(a, b)
+    monkeypatch.setattr(learner.os, "replace", replace)
+    with pytest.raises(PermissionError):
+        save_model(learn, tmp_path / "m")
+    monkeypatch.undo()
+    assert load_model(tmp_path / "m").card["scores"] == {"kept": 1}
+
+
+def test_a_loaded_model_saved_again_keeps_its_card(learn, tmp_path):
+    first = load_model(save_model(learn, tmp_path / "a", scores={"accuracy": 1}))
+    second = load_model(save_model(first, tmp_path / "b"))
+    for key in ("films", "fingerprint", "scores", "classes", "size"):
+        assert first.card[key] == second.card[key] and first.card[key]
+
+
+def test_models_that_are_not_ours_are_not_saved(course, tmp_path):
+    from fastai.vision.all import CategoryBlock, DataBlock, GrandparentSplitter, ImageBlock, Normalize, Resize, get_image_files, parent_label, resnet18 as arch, vision_learner
+    crop = DataBlock((ImageBlock, CategoryBlock), get_items=get_image_files, splitter=GrandparentSplitter("train", "val"), get_y=parent_label,
+                     item_tfms=Resize(64), batch_tfms=Normalize.from_stats([0.5] * 3, [0.5] * 3)).dataloaders(course, bs=4, num_workers=0)
+    with pytest.raises(BadModel, match="squeezed"):
+        save_model(film_learner(crop), tmp_path / "m")
+    with pytest.raises(BadModel, match="only a ResNet18"):
+        save_model(vision_learner(dataloaders(course, size=64, bs=4), arch, pretrained=False), tmp_path / "m")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_fingerprint_is_of_contents_and_classes(tmp_path):
+    from conftest import write_course
+    path = write_course(tmp_path / "c")
+    prints = [learner._fingerprint(dataloaders(path, size=64, bs=4))]
+    (path / "train/chest/chest0.png").rename(path / "train/chest/other.png")
+    prints.append(learner._fingerprint(dataloaders(path, size=64, bs=4)))
+    (path / "train/chest").rename(path / "train/x"), (path / "train/abd").rename(path / "train/chest"), (path / "train/x").rename(path / "train/abd")
+    prints.append(learner._fingerprint(dataloaders(path, size=64, bs=4)))
+    assert prints[0] == prints[1] != prints[2]
 
 
 def test_a_failed_save_leaves_the_old_one(learn, tmp_path, monkeypatch):
@@ -151,7 +209,7 @@ def test_a_failed_save_leaves_the_old_one(learn, tmp_path, monkeypatch):
 def test_models_that_cannot_be_loaded(learn, tmp_path):
     save_model(learn, tmp_path / "m")
     card = json.loads((tmp_path / "m/model.json").read_text())
-    for change, words in [({"classes": ["a"]}, "classes"), ({"size": "big"}, "size"), ({"classes": ["a", "b", "c"]}, "do not fit")]:
+    for change, words in [({"classes": ["a"]}, "names no classes"), ({"size": "big"}, "cannot be used"), ({"size": 20000}, "32 to 1024"), ({"classes": ["a", "b", "c"]}, "do not fit")]:
         (tmp_path / "m/model.json").write_text(json.dumps(card | change))
         with pytest.raises(BadModel, match=words):
             load_model(tmp_path / "m")

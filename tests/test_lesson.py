@@ -9,7 +9,7 @@ import sys
 import nbformat
 import papermill
 import pytest
-from conftest import HERE
+from conftest import HERE, write_course
 
 LESSON = HERE / "nbs/lessons/01_first_classifier.ipynb"
 
@@ -20,7 +20,7 @@ def run_lesson(tmp_path, before="", **parameters):
     if before:
         nb.cells.insert(0, nbformat.v4.new_code_cell(before))
     nbformat.write(nb, tmp_path / "in.ipynb")
-    papermill.execute_notebook(tmp_path / "in.ipynb", tmp_path / "out.ipynb", parameters, kernel_name="python3", progress_bar=False, extra_arguments=["--IPKernelApp.log_level=40"])
+    papermill.execute_notebook(tmp_path / "in.ipynb", tmp_path / "out.ipynb", parameters, kernel_name="python3", progress_bar=False, cwd=tmp_path, extra_arguments=["--IPKernelApp.log_level=40"])
     return nbformat.read(tmp_path / "out.ipynb", as_version=4)
 
 
@@ -34,11 +34,27 @@ def outputs(nb, kind):
 
 def test_small(course, tmp_path):
     nb = run_lesson(tmp_path, films=str(course), size=64)
-    assert len(outputs(nb, "image/png")) == 7
+    assert len(outputs(nb, "image/png")) == 8
     assert all(base64.b64decode(p).startswith(b"\x89PNG") for p in outputs(nb, "image/png"))
-    assert "no GPU" in outputs(nb, "stdout") or "GPU" in outputs(nb, "stdout")
+    assert "Ready:" in outputs(nb, "stdout")
+    average, bias, logit = re.search(r"average (\S+) \+ bias (\S+) = (\S+)", outputs(nb, "stdout")).groups()
+    shown = next(re.search(r"chest, logit (-?[\d.]+)", h)[1] for h in outputs(nb, "text/html") if "cam of" in h)
+    assert abs(float(logit) - float(shown)) <= 0.011  # the map's average plus the bias is the logit in the figure's title
     assert outputs(nb, "stderr") == ""  # no warning reaches the reader
     assert len(re.findall(r"epoch \d of 5", outputs(nb, "stdout"))) == 12
+
+
+def test_the_plain_calls_run_too(tmp_path):
+    "Every folded block of plain fastai, PyTorch, and exercise code, run after the lesson."
+    nb = nbformat.read(LESSON, as_version=4)
+    blocks = [b for c in nb.cells if c.cell_type == "markdown" for b in re.findall(r"```python\n(.*?)```", c.source, re.S)]
+    assert len(blocks) >= 8
+    checks = ["import torch", "assert torch.allclose(plain_cam, cam(learn, film, case)[0], atol=1e-4)",
+              "from rsna_cls.cam import grad_cam", "assert torch.allclose(plain_grad_cam[0], grad_cam(learn, film, case, block=block)[0], atol=1e-5)"]
+    nb.cells += [nbformat.v4.new_code_cell(b) for b in [*blocks, "\n".join(checks)]]
+    nbformat.write(nb, tmp_path / "in.ipynb")
+    films = write_course(tmp_path / "films", n=10)
+    papermill.execute_notebook(tmp_path / "in.ipynb", tmp_path / "out.ipynb", dict(films=str(films), size=64), kernel_name="python3", progress_bar=False, cwd=tmp_path)
 
 
 def test_as_in_colab(course, tmp_path):
@@ -81,8 +97,8 @@ LINE = (r"demo: films=\S+ weights=\S+ val=\d+/\d+ \[\d+–\d+ %\] test=\d+/\d+ \
 
 def check_page(page):
     assert "No description has been provided" not in page
-    assert page.count("data:image/png;base64") >= 7
-    assert "Traceback" not in page and "application/vnd.jupyter.widget" not in page
+    assert page.count("data:image/png;base64") >= 8
+    assert "NA&gt;" not in page and "Traceback" not in page and "application/vnd.jupyter.widget" not in page
     assert all(len(alt) > 20 for alt in re.findall(r'<img[^>]*alt="([^"]*)"[^>]*src="data:', page))
 
 

@@ -63,12 +63,13 @@ def test_made_files_are_fresh():
 def test_the_address_stands_in_settings_alone():
     git = re.search(r"^git_url = (.*)$", (HERE / "settings.ini").read_text(), re.M)[1]
     made = set(docs.wanted())
-    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=HERE, capture_output=True, text=True).stdout.split("\n")
-    for name in filter(None, listed or []):
-        p = HERE / name
+    skip = {".git", ".venv", "build", "dist", "__pycache__", ".pytest_cache", ".ipynb_checkpoints", "rsna_cls.egg-info", "data"}
+    files = [p for p in HERE.rglob("*") if not skip & set(p.relative_to(HERE).parts)]
+    assert len(files) > 30
+    for p in files:
         if p.name == "settings.ini" or p in made or p.suffix in (".png", ".safetensors") or p.is_symlink() or not p.is_file():
             continue
-        assert git not in p.read_text(encoding="utf-8"), f"{name} names the repository's address: settings.ini is its place"
+        assert git not in p.read_text(encoding="utf-8"), f"{p} names the repository's address: settings.ini is its place"
 
 
 def test_addresses_follow_settings(tmp_path, monkeypatch):
@@ -106,6 +107,13 @@ def test_code_takes_its_input_s_device(path):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name):
             if node.func.value.id == "torch" and node.func.attr in makers:
                 assert "device" in {k.arg for k in node.keywords}, f"{path.name}:{node.lineno}: {ast.unparse(node)}"
+
+
+def test_a_missing_device_is_noticed(tmp_path):
+    for bad in ("x = torch.zeros(3)", "y = torch.tensor([1.], dtype=torch.float)", "m.cuda()"):
+        (tmp_path / "bad.py").write_text(bad)
+        with pytest.raises(AssertionError):
+            test_code_takes_its_input_s_device(tmp_path / "bad.py")
 
 
 def public_functions():

@@ -39,11 +39,11 @@ def run(build: Path, parameters: dict) -> dict:
     nb = nbformat.read(LESSON, as_version=4)
     nb.cells.append(nbformat.v4.new_code_cell(f"REPORT_FILE = {str(part)!r}\n{REPORT}", metadata={"tags": ["report"]}))
     nbformat.write(nb, source)
-    if os.environ.get("RSNA_CLS_DATA"):  # the lesson runs in its own folder
+    if os.environ.get("RSNA_CLS_DATA"):  # the lesson runs in the build folder
         os.environ["RSNA_CLS_DATA"] = str(Path(os.environ["RSNA_CLS_DATA"]).expanduser().resolve())
     started = time.time()
     try:
-        papermill.execute_notebook(source, done, parameters, kernel_name="python3", cwd=str(LESSON.parent), progress_bar=sys.stderr.isatty(), log_output=False,
+        papermill.execute_notebook(source, done, parameters, kernel_name="python3", cwd=str(build), progress_bar=sys.stderr.isatty(), log_output=False,
                                    extra_arguments=["--IPKernelApp.log_level=40"])
     finally:
         source.unlink()
@@ -62,7 +62,8 @@ def write_page(done: Path):
     nbformat.write(nb, done)
     exporter = HTMLExporter(template_name="lab")
     exporter.register_preprocessor("nbconvert.preprocessors.CoalesceStreamsPreprocessor", enabled=True)  # progress bars leave one line
-    done.with_suffix(".html").write_text(exporter.from_notebook_node(nb)[0], encoding="utf-8")
+    page = exporter.from_notebook_node(nb)[0].replace("</head>", "<style>main {max-width: 1000px; margin: auto}</style></head>", 1)
+    done.with_suffix(".html").write_text(page, encoding="utf-8")
 
 
 def last_line(r: dict) -> str:
