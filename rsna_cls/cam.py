@@ -188,7 +188,7 @@ def cam(
     "The class activation map of each film; raises `BadHead`, ValueError or `BadFilm`."
     return _maps(learn, films, target, _by_weights)[0]
 
-# %% ../nbs/06_cam.ipynb #c620bee8
+# %% ../nbs/06_cam.ipynb #1eb41985
 METHODS = ('grad_cam', 'hires_cam', 'cam')
 
 def _views(learn, films):
@@ -210,10 +210,9 @@ def _overlay(ax, film, heat, cmap, limits):
     ax.imshow(film, cmap='gray', vmin=0, vmax=255)
     ax.imshow(colour)
 
-def _draw_row(fig, axs, film, heat, title):
+def _draw_row(fig, axs, film, heat, title, signed):
     "One film, its map with a colour bar, and both together."
     top = float(heat.abs().max())
-    signed = bool((heat<0).any())
     cmap,limits = ('coolwarm', (-top, top)) if signed else ('inferno', (0, top))
     axs[0].imshow(film, cmap='gray', vmin=0, vmax=255)
     axs[0].set_title(title, fontsize=10, parse_math=False)
@@ -258,6 +257,6 @@ def show_cam(
     said = []
     for row,film,heat,i,logit,name in zip(axs, views, maps, indices.tolist(), scores.tolist(), films):
         title = f'{vocab[i] if vocab else f"class {i}"}, logit {logit:.2f}'
-        _draw_row(fig, row, film, heat, f'{name.name}\n{title}' if isinstance(name, Path) else title)
+        _draw_row(fig, row, film, heat, f'{name.name}\n{title}' if isinstance(name, Path) else title, signed=not relu)
         said.append(f'{title}, {_where(heat)}')
     return picture(fig, f"{method.replace('_', '-')} of {len(views)} film{'s'*(len(views)>1)}: "+'; '.join(said)+'.')

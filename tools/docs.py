@@ -9,7 +9,7 @@ import nbformat
 from nbconvert import MarkdownExporter
 
 HERE = Path(__file__).resolve().parents[1]
-NOT_SPACE = r'[^\s"\')\\]+'
+NOT_SPACE = r'[^\s"\'`)\\]+'
 
 
 def addresses(settings: Path = HERE / "settings.ini") -> dict:
