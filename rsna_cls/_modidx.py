@@ -71,6 +71,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                'rsna_cls.data.load_film': ('data.html#load_film', 'rsna_cls/data.py'),
                                'rsna_cls.data.new_figure': ('data.html#new_figure', 'rsna_cls/data.py'),
                                'rsna_cls.data.picture': ('data.html#picture', 'rsna_cls/data.py'),
+                               'rsna_cls.data.show_films': ('data.html#show_films', 'rsna_cls/data.py'),
                                'rsna_cls.data.summary': ('data.html#summary', 'rsna_cls/data.py')},
             'rsna_cls.evaluate': { 'rsna_cls.evaluate.Score': ('evaluate.html#score', 'rsna_cls/evaluate.py'),
                                    'rsna_cls.evaluate.Score._repr_html_': ('evaluate.html#score._repr_html_', 'rsna_cls/evaluate.py'),

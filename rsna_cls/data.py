@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['READERS', 'SUFFIXES', 'SOURCES', 'BadFilm', 'BadFolder', 'FetchError', 'load_film', 'film_files', 'summary', 'Source',
-           'fetch_data', 'film_tensor', 'dataloaders', 'check_setup', 'Picture', 'new_figure', 'picture']
+           'fetch_data', 'film_tensor', 'dataloaders', 'check_setup', 'Picture', 'new_figure', 'picture', 'show_films']
 
 # %% ../nbs/00_data.ipynb #52e7d711
 import hashlib, lzma, os, re, shutil, sys, tempfile, threading, warnings, zipfile, zlib
@@ -481,3 +481,24 @@ def picture(
     out = BytesIO()
     fig.savefig(out, format='png', dpi=dpi, facecolor='white')
     return Picture(out.getvalue(), alt)
+
+# %% ../nbs/00_data.ipynb #e14dcf33
+def show_films(
+    films, # simulated films, PIL images, files, or arrays of greys from 0 to 255
+    titles:list=(), # what stands over each; may be shorter than `films`
+    outline:list=(), # names of masks to draw as lines on simulated films
+    cols:int=4, # films in a row
+    size:tuple=(2.6, 2.9), # width and height given to one film (inches)
+)->Picture: # ready to be shown
+    "Films side by side, with the outlines of their masks."
+    fig,axs = new_figure(-(-len(films)//min(cols, len(films))), min(cols, len(films)), size)
+    for ax in axs.flat: ax.axis('off')
+    for ax,film,title in zip(axs.flat, films, [*titles, *['']*len(films)]):
+        ax.imshow(load_film(film) if isinstance(film, (str, Path)) else getattr(film, 'image', film), cmap='gray', vmin=0, vmax=255)
+        ax.set_title(title, fontsize=10)
+        found = {n: m for n in outline if (m:=getattr(film, 'masks', {}).get(n)) is not None and not m.all()}
+        for n,m in found.items(): ax.contour(m, [.5], colors=f'C{outline.index(n)}', linewidths=1.3)
+    for k,n in enumerate(outline): axs[0, 0].plot([], [], color=f'C{k}', label=n.replace('_', ' '))
+    if outline: fig.legend(loc='outside lower center', ncols=min(len(outline), 6), frameon=False)
+    words = '; '.join(t.replace('\n', ', ') for t in titles)
+    return picture(fig, f"{len(films)} film{'s'*(len(films)>1)}: {words}"+f". Outlined: {', '.join(outline)}."*bool(outline))

@@ -14,9 +14,9 @@ from conftest import HERE, write_course
 LESSON = HERE / "nbs/lessons/01_first_classifier.ipynb"
 
 
-def run_lesson(tmp_path, before="", **parameters):
-    "Run lesson 01, with a cell before it if one is given; return the executed notebook."
-    nb = nbformat.read(LESSON, as_version=4)
+def run_lesson(tmp_path, before="", lesson=LESSON, **parameters):
+    "Run a lesson, with a cell before it if one is given; return the executed notebook."
+    nb = nbformat.read(lesson, as_version=4)
     if before:
         nb.cells.insert(0, nbformat.v4.new_code_cell(before))
     nbformat.write(nb, tmp_path / "in.ipynb")
@@ -42,6 +42,15 @@ def test_small(course, tmp_path):
     assert abs(float(logit) - float(shown)) <= 0.011  # the map's average plus the bias is the logit in the figure's title
     assert outputs(nb, "stderr") == ""  # no warning reaches the reader
     assert len(re.findall(r"epoch \d of 5", outputs(nb, "stdout"))) == 12
+
+
+def test_how_a_film_is_made(tmp_path):
+    "Lesson 05 at a small size: every figure with its alternative text, no warning, and the same number by hand and by computer."
+    nb = run_lesson(tmp_path, lesson=LESSON.with_name("05_how_a_film_is_made.ipynb"), size=128)
+    assert len(outputs(nb, "image/png")) >= 12 and outputs(nb, "stderr") == ""
+    assert all(len(re.search(r'alt="([^"]*)"', h)[1]) > 10 for h in outputs(nb, "text/html") if h.startswith("<img"))
+    by_hand, by_computer = map(float, re.search(r"by hand ([\d.]+), by computer ([\d.]+)", outputs(nb, "stdout")).groups())
+    assert abs(by_hand - by_computer) < 0.5
 
 
 def test_the_plain_calls_run_too(tmp_path):
