@@ -5,14 +5,13 @@
 # %% auto #0
 __all__ = ['METHODS', 'grad_cam', 'hires_cam', 'BadHead', 'cam', 'show_cam']
 
-# %% ../nbs/06_cam.ipynb #6e0e1326
+# %% ../nbs/06_cam.ipynb #cdc24646
 from .data import Picture, _thumbnail, new_figure, picture
 from .learner import _as_it_was, _as_list, _batches
 from pathlib import Path
 import numpy as np, torch
 from torch import nn
 from fastai.vision.all import Resize, ResizeMethod
-from PIL import Image
 
 # %% ../nbs/06_cam.ipynb #243dac5e
 def _body(model):

@@ -5,13 +5,12 @@
 # %% auto #0
 __all__ = ['predict', 'Score', 'score', 'show_scores', 'show_predictions']
 
-# %% ../nbs/05_evaluate.ipynb #4a874747
+# %% ../nbs/05_evaluate.ipynb #8bf30df8
 from .data import Picture, _thumbnail, new_figure, picture
 from .learner import _as_it_was, _as_list, _batches
 from collections import namedtuple
 from pathlib import Path
 import numpy as np, pandas as pd, torch
-from PIL import Image
 from scipy.optimize import brentq
 from scipy.stats import binomtest, norm
 from sklearn.metrics import confusion_matrix, roc_auc_score, roc_curve
