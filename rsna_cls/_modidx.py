@@ -172,6 +172,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'rsna_cls.simulate.add_vessels': ('simulate.html#add_vessels', 'rsna_cls/simulate.py'),
                                    'rsna_cls.simulate.aperture': ('simulate.html#aperture', 'rsna_cls/simulate.py'),
                                    'rsna_cls.simulate.bend': ('simulate.html#bend', 'rsna_cls/simulate.py'),
+                                   'rsna_cls.simulate.bend_weights': ('simulate.html#bend_weights', 'rsna_cls/simulate.py'),
                                    'rsna_cls.simulate.build': ('simulate.html#build', 'rsna_cls/simulate.py'),
                                    'rsna_cls.simulate.curve_distance': ('simulate.html#curve_distance', 'rsna_cls/simulate.py'),
                                    'rsna_cls.simulate.develop': ('simulate.html#develop', 'rsna_cls/simulate.py'),

@@ -53,13 +53,13 @@ def tube_cm(d, r):
 
 def curve_distance(x, y, points):
     "Distance in cm from every pixel (x: row, y: column) to a curve of n points, and the place on it, 0 to n-1, that is nearest"
-    (ax, ay), (dx, dy) = points[:-1].T[:, :, None, None], np.diff(points, axis=0).T[:, :, None, None]
+    (ax, ay), (dx, dy) = points[:-1].T[:, :, None, None], (points[1:] - points[:-1]).T[:, :, None, None]
     x, y, length = x - ax, y - ay, np.maximum(dx**2 + dy**2, 1e-12)
-    t = np.minimum(np.maximum(x * (dx / length) + y * (dy / length), 0), 1)
-    d = (x - t * dx)**2 + (y - t * dy)**2
+    t = np.minimum(np.maximum(along := x * (dx / length) + y * (dy / length), 0), 1)
+    d = x**2 + y**2 - t * (2 * along - t) * length
     k = d.argmin(0)
-    pick = k.ravel(), np.arange(k.size)
-    return np.sqrt(d.reshape(len(d), -1)[pick]).reshape(k.shape), t.reshape(len(d), -1)[pick].reshape(k.shape) + k
+    pick = k.ravel() * k.size + np.arange(k.size)
+    return np.sqrt(np.maximum(d.ravel()[pick], 0)).reshape(k.shape), t.ravel()[pick].reshape(k.shape) + k
 
 # %% ../nbs/09_simulate.ipynb #4c663c72
 def inside(x, y, points):
@@ -68,17 +68,23 @@ def inside(x, y, points):
     return np.logical_xor.reduce(((ay > y) != (by > y)) & (x < ax + (y - ay) * (bx - ax) / np.where(by == ay, 1e-12, by - ay)), axis=0)
 
 
-def bend(points, fine=4, closed=False):
-    "A smooth curve through the points, `fine` new ones for each (Catmull-Rom)"
-    p = np.asarray(points, float)
+@lru_cache
+def bend_weights(n, fine, closed):
+    "How much each of n points weighs in each point of `bend`, one row for each of these"
+    p = np.eye(n)
     p = np.concatenate([p[-1:], p, p[:2]] if closed else [2 * p[:1] - p[1:2], p, 2 * p[-1:] - p[-2:-1]])
     t, (a, b, c, d) = np.arange(fine)[:, None] / fine, (p[i:len(p) - 3 + i, None] for i in range(4))
-    return np.concatenate([(b + .5 * t * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)))).reshape(-1, p.shape[1]), p[-2:-1]])
+    return np.concatenate([(b + .5 * t * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)))).reshape(-1, n), p[-2:-1]])
+
+
+def bend(points, fine=4, closed=False):
+    "A smooth curve through the points, `fine` new ones for each (Catmull-Rom)"
+    return bend_weights(len(points), fine, closed) @ np.asarray(points, float)
 
 
 def turn(yaw=0., pitch=0., roll=0.):
     "Rotation matrix: degrees about the long axis, about the left-right axis, and in the plane of the image"
-    (a, b, c), (d, e, f) = np.cos(np.radians([yaw, pitch, roll])), np.sin(np.radians([yaw, pitch, roll]))
+    (a, d), (b, e), (c, f) = ((math.cos(v), math.sin(v)) for v in map(math.radians, (yaw, pitch, roll)))
     return np.array([[c, -f, 0], [f, c, 0], [0, 0, 1]]) @ np.array([[1, 0, 0], [0, b, -e], [0, e, b]]) @ np.array([[a, 0, d], [0, 1, 0], [-d, 0, a]])
 
 # %% ../nbs/09_simulate.ipynb #3a0d1373
@@ -90,9 +96,10 @@ STYLES = {  # word in a table -> primitive, tissue, tissue it replaces, and for 
 
 @lru_cache(maxsize=400)
 def read_table(text):
-    "Entries of a table `name style: numbers, numbers; ...` as (name, style, array)"
+    "Entries of a table `name style: numbers, numbers; ...` as (name, style, array); what is given flat lies in the plane z = 0"
     rows = [row.split(":") for row in text.replace("\n", ";").split(";") if row.strip()]
-    return [(*head.split(), np.array([[float(v) for v in q.split()] for q in body.split(",")])) for head, body in rows]
+    rows = ((*head.split(), np.array([q.split() for q in body.split(",")], float)) for head, body in rows)
+    return [(name, style, np.insert(q, 2, 0, axis=1) if q.shape[1] < (4 if STYLES[style][0] == "tube" else 3) else q) for name, style, q in rows]
 
 # %% ../nbs/09_simulate.ipynb #62df89a5
 class Scene:
@@ -111,7 +118,7 @@ class Scene:
 
     def window(self, low, high):
         "The part of the film between two corners: slices, and its pixels' x and y in cm"
-        (j0, j1), (i0, i1) = np.searchsorted(self.x, [low[0], high[0]]), np.searchsorted(self.y, [low[1], high[1]])
+        (j0, j1), (i0, i1) = ([min(max(math.ceil((q - axis[0]) / self.px), 0), len(axis)) for q in pair] for axis, pair in zip((self.x, self.y), zip(low, high)))
         return (slice(i0, i1), slice(j0, j1)), self.x[None, j0:j1], self.y[i0:i1, None]
 
     def put(self, name, tissue, box, cm, over="soft"):
@@ -145,7 +152,7 @@ class Scene:
         if x.size and y.size:
             curve = np.column_stack((flat, z, r * m))
             curve = bend(curve, fine) if fine > 1 and len(r) > 2 else curve
-            (d, at), step = curve_distance(x, y, curve[:, :2]), np.diff(curve, axis=0)
+            (d, at), step = curve_distance(x, y, curve[:, :2]), curve[1:] - curve[:-1]
             slant = np.sqrt(1 + step[:, 2]**2 / (step[:, 0]**2 + step[:, 1]**2 + 1e-9)).clip(1, 2.2)[np.minimum(at, len(step) - 1).astype(int)]
             r, end = np.interp(at, np.arange(len(curve)), curve[:, 3]), np.minimum(at, len(step) - at) / len(step)
             cm = tube_cm(d, r) - (0 if wall is None else (1 - core) * tube_cm(d, r - wall * np.minimum(1, .4 + 2 * end)))
@@ -183,8 +190,7 @@ class Scene:
         "Everything in a table, once for each side of the body (-1 right, 1 left); `move` shifts points, `grow` scales radii"
         for (name, style, numbers), side in ((row, side) for row in read_table(table) for side in sides):
             primitive, tissue, over, *bony = STYLES[style]
-            q = np.insert(numbers, 2, 0, axis=1) if numbers.shape[1] < 4 and (primitive == "tube" or numbers.shape[1] < 3) else numbers.copy()
-            q = q * np.array([side, 1, 1, grow, grow, grow, side])[:q.shape[1]]
+            q = numbers * np.array([side, 1, 1, grow, grow, grow, side])[:numbers.shape[1]]
             q[:, :3] = move(q[:, :3]) if move else q[:, :3]
             self.key = (name, side) if bony else "skin" if style in ("skin", "head") else None
             extra = dict(wall=bony[0] * self.calcium * min(grow, 1), core=bony[1]) if bony else {}
@@ -192,7 +198,7 @@ class Scene:
         self.key = None
 
 # %% ../nbs/09_simulate.ipynb #dca69b23
-BOTH = (-1, 1)
+BOTH, WAVES, SWELL = (-1, 1), np.array([[0, .17, 0, .3, 0, .25], [.15, 0, .2, 0, .35, 0], [0] * 6]), np.kron([[1], [.5]], np.eye(3))  # right and left; nobody is symmetrical: slow waves through the anatomy
 PEDICLES, ARCH = "spine1 knob: .7 -.12 -2.3 .48 .8 .8; spine2 knob: -.7 -.12 -2.3 .48 .8 .8; spine3 bone: .85 -.05 -3 .55, {far} {up} -3.4 .4; spine4 bone: -.85 -.05 -3 .55, -{far} {up} -3.4 .4;", "spine5 bone: 0 .1 -3.6 .42, 0 {low} -5.8 .38; spine6 bone: .68 .05 -2.8 .42, .55 .66 -3.4 .4; spine7 bone: -.68 .05 -2.8 .42, -.55 .66 -3.4 .4"
 PELVIS = "pelvis plate: 8.2 39.6 -3, 11 39.8 0, 13.6 42.2 3, 14.2 45.2 5, 13 48 5, 12.4 50 4, 12.4 53 1, 10.6 53.6 0, 7.2 54.6 0, 6.2 51.5 -1, 5 49 -4, 4.4 45.5 -6, 5.6 42 -6; pelvis bone: 7.3 54 -3 1.2, 7.4 58 -3 1.2, 7 61 -3 1.3, 6.2 64.2 -2 1.6; pelvis bone: 10.5 53.2 0 .8, 7.4 54.6 0 1.1, 6.6 56.8 2 1, 3 58.7 4 .95, .8 60 4 1.2; pelvis bone: .9 60 4 1.3, 1.2 61.5 4 1.1, 2.9 63.4 2 .8, 5.6 64.8 -1 1; pelvis2 bone: 4.5 47 -5 .3, 5.2 49.6 -4 .35, 6.4 52 -2 .35, 6.3 55.5 1 .25, 3.5 58.4 4 .25; pelvis3 bone: 6.8 54.5 0 .25, 8 53.4 0 .3, 10 53 0 .3, 12 54.4 0 .25; pelvis4 bone: 8.4 40 -3 .3, 11 40.2 0 .35, 13.2 42.6 3 .4, 13.8 45.2 5 .3"
 FEMUR = "femurs knob: 9.5 56.3 0 2.4 2.4 2.4; femurs bone: 10 56.6 0 2, 11.8 57.8 0 1.65, 13.7 59.3 0 1.9; femurs knob: 14.4 58.6 0 1.3 2.1 1.5 15; femurs knob: 12.1 62.9 0 0.9 1.2 1; femurs bone: 13.7 59.1 0 2, 13.4 62.3 0 1.8, 13.1 65.3 0 1.5; femurs shaft: 13.3 62.8 0 1.6, 13.1 65.3 0 1.5, 12.8 70.3 0 1.4, 12.5 83.3 0 1.4"
@@ -522,8 +528,8 @@ def draw_params(kind, rng):
     p.update(  # the exposure
         yaw=np.clip(rng.normal(0, 4 if chest else 6), -10, 10) + 90 * (kind == "skull" and chance(.4)), pitch=rng.normal(0, 4), roll=rng.normal(0, 12 if limb and kind != "skull" else 2.5), inspiration=np.clip(u(.6, 1.05) - .3 * (not erect) - .1 * small, 0, 1.1),
         kvp=u(48, 62) if limb else 62. if small == 1 else u(105, 140) if chest else u(65, 85), dose=np.exp(u(np.log(5e5), np.log(5e6))), scatter=u(.1, .6), collimation=either(.06, .01, .08) + either(.06, .01, .08), shutter=chance(.6),
-        black={"lateral_spine": 14., "hip": 15.}.get(kind, u(.3, 3) if chest else u(.2, 4) if limb else u(2, 8)), latitude=u(0, .4), sharpen=u(0, .8), window=u(.8, 1.15) + .15 * chest, brightness=u(.44, .58) - .08 * limb - .1 * (kind == "hip") - .03 * chest, gamma=u(.7, 1) if kind == "chest" else 1., mirrored=False, inverted=False,
-        zoom=np.exp(rng.normal(0, .06)) * (u(.75, .95) if small == 1 else 1), shift=list(rng.normal(0, [1, 1 if chest else 2])), aspect=u(1.15, 1.45) if wide else u(.85, 1.1) if chest else u(.5, .75) if kind == "lateral_spine" else u(.7, 1))
+        black={"lateral_spine": 14., "hip": 15.}.get(kind, u(.3, 3) if chest else u(.2, 4) if limb else u(2, 8)), latitude=u(0, .4) + .3 * (kind == "skull"), sharpen=u(0, .8), window=u(.8, 1.15) + .15 * chest, brightness=u(.44, .58) - .08 * limb - .1 * (kind in ("hip", "lateral_chest")) - .03 * chest, gamma=u(.7, 1) if kind == "chest" else {"skull": .65, "lateral_chest": 1.2}.get(kind, 1.), mirrored=False, inverted=False,
+        zoom=np.exp(rng.normal(.05, .09 if kind in KINDS[:2] else .06)) * (u(.75, .95) if small == 1 else 1), shift=list(rng.normal(0, [1, 1 if chest else 2])), aspect=u(1.15, 1.45) if wide else u(.85, 1.1) if chest else u(.5, .75) if kind == "lateral_spine" else u(.7, 1))
     return json.loads(json.dumps(p, default=lambda v: v.item()))
 
 # %% ../nbs/09_simulate.ipynb #c39d0070
@@ -534,8 +540,8 @@ def build(kind, p, shape, rng):
     "The scene of one film: a patient in front of a detector"
     (x, y, z), tall, yaw = VIEWS.get(kind) or ((0, 0, 0), LIMBS[kind][0], 0)
     pose, pivot = turn(0, p["pitch"], p["roll"]) @ turn(p["yaw"] + yaw), (x * p["side"] + p["shift"][0], y + p["shift"][1], z)
-    s, phase = Scene(shape, tall / p["zoom"] / math.sqrt(shape[0] * shape[1]), pivot, pose, p["view"], p["calcium"]), rng.uniform(0, 6, (2, 3))
-    s.warp = lambda q: q + p["asymmetry"] * (np.sin(q[..., [1, 0, 1]] * [.15, .17, .2] + phase[0]) + .5 * np.sin(q[..., [0, 1, 0]] * [.3, .35, .25] + phase[1]))
+    s, phase = Scene(shape, tall / p["zoom"] / math.sqrt(shape[0] * shape[1]), pivot, pose, p["view"], p["calcium"]), rng.uniform(0, 6, (2, 3)).ravel()
+    s.warp = lambda q: q + np.sin(q @ WAVES + phase) @ (p["asymmetry"] * SWELL)
     trunk = (add_trunk, add_lungs, add_mediastinum, add_abdomen, add_chest_disease, add_ribs, add_spine, add_shoulders, add_pelvis, add_extras)
     for add in [add_limb] if kind in LIMBS else trunk:
         s.drawn, s.key = {}, None
@@ -546,11 +552,10 @@ def build(kind, p, shape, rng):
 def finish(s, p, rng, mark_rng):
     "Expose and develop a scene, then burn in the marks"
     (signal, opening), masks = expose(s, p, rng), s.masks
-    pixels, dome = develop(signal, (s.cm["soft"] + s.cm["fat"] > .5) & (s.cm["metal"] + s.cm["contrast"] < .05) & (opening > .5), p, s.px), masks.pop("domes", np.zeros(s.shape, bool))
+    pixels, dome = (opening > .5 * p["shutter"]) * develop(signal, (s.cm["soft"] + s.cm["fat"] > .5) & (s.cm["metal"] + s.cm["contrast"] < .05) & (opening > .5), p, s.px), masks.pop("domes", np.zeros(s.shape, bool))
     masks["diaphragm"] = dome & ~np.roll(dome, max(int(1 / s.px), 1), 0)
     if "lungs" in masks and abs(s.pose[0, 0]) > .5:  # as a radiologist would outline them: without heart and spine
         masks["lungs"] &= (s.cm["lung"] + s.cm["air"] > 1) & ~np.any([masks.get(name, masks["diaphragm"]) for name in ("heart", "mediastinum", "spine")], axis=0)
-    pixels = pixels * (opening > .5) if p["shutter"] else pixels
     masks.update({name: masks[name] & masks.get("lungs", dome) for name in ("vessels", "hila", "opacity") if name in masks})
     pixels, masks = (pixels[:, ::-1], {name: m[:, ::-1] for name, m in masks.items()}) if p["mirrored"] else (pixels, masks)
     pixels = 255 - pixels if p["inverted"] else pixels
@@ -569,8 +574,7 @@ def simulate_film(
     "One simulated radiograph with its masks and parameters"
     if kind not in KINDS:
         raise ValueError(f"No such kind of film: {kind!r}. Choose one of {', '.join(KINDS)}.")
-    chances = [np.random.default_rng([seed, KINDS.index(kind), use]) for use in range(4)]
-    p = draw_params(kind, chances[0])
+    p = draw_params(kind, (chances := [np.random.default_rng([seed, KINDS.index(kind), use]) for use in range(4)])[0])
     known = [*p, *MARKS, *CHEST_DEVICES, *ABDOMEN_DEVICES, *FINDINGS]
     strange = {*overrides, *(name for key in ("marks", "devices", "findings") for name in overrides.get(key) or [])} - set(known)
     if strange:
