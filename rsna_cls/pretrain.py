@@ -162,7 +162,7 @@ def _rate(step, steps, top=1.5e-3):
 def pretrain(
     folder, # where films, checkpoint, log and weights are kept; an interrupted run goes on from there
     n:int=12000, # films to simulate
-    epochs:int=6, # times each film is used
+    epochs:int=8, # times each film is used
     bs:int=32, # films per batch
     kinds:list=SEEN, # kinds of film to learn from; the first two are the most frequent
     sizes:dict=None, # side of a batch (px) → how often it is used; they add up to 1
@@ -206,7 +206,7 @@ def _main(argv=None):
     ask = argparse.ArgumentParser(prog='python -m rsna_cls.pretrain', description='Pretrain a ResNet18 on simulated films.')
     ask.add_argument('folder', help='where films, checkpoint, log and weights are kept')
     ask.add_argument('--n', type=int, default=12000, help='films to simulate')
-    ask.add_argument('--epochs', type=int, default=6, help='times each film is used')
+    ask.add_argument('--epochs', type=int, default=8, help='times each film is used')
     ask.add_argument('--seed', type=int, default=0)
     print(pretrain(**vars(ask.parse_args(argv))))
 
