@@ -14,7 +14,7 @@ from html import escape
 from io import BytesIO
 from pathlib import Path
 import ipywidgets as w, numpy as np, torch
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 # %% ../nbs/11_widgets.ipynb #041dd336
 def _frame_png(film, heat, signed, opacity, side)->bytes:
@@ -24,9 +24,13 @@ def _frame_png(film, heat, signed, opacity, side)->bytes:
     colour = _overlay(heat, film.shape, cmap, limits, opacity) if limits[1] else np.zeros((*film.shape, 4))
     mixed = 255*colour[..., :3]*colour[..., 3:]+film[..., None]*(1-colour[..., 3:])
     ramp = _overlay(torch.linspace(limits[1] or 1, limits[0], len(film))[:, None], (len(film), 14), cmap, (limits[0], limits[1] or 1))[..., :3]*255
+    drawn = Image.fromarray(np.hstack([mixed, np.full((len(film), 8, 3), 255), ramp, np.full((len(film), 52, 3), 255)]).round().astype(np.uint8))
+    for y,value in (1, limits[1]), (len(film)-16, limits[0]): ImageDraw.Draw(drawn).text((drawn.width-48, y), f'{value:.2g}', 'black', ImageFont.load_default(12))
     out = BytesIO()
-    Image.fromarray(np.hstack([mixed, np.full((len(film), 8, 3), 255), ramp]).round().astype(np.uint8)).save(out, 'png')
+    drawn.save(out, 'png')
     return out.getvalue()
+
+_NAMES = dict(grad_cam='Grad-CAM', hires_cam='HiResCAM', cam='CAM')
 
 class MapFrames:
     "All maps of some films, each drawn when it is asked for: what `cam_explorer` shows, without widgets."
@@ -70,7 +74,7 @@ class MapFrames:
         if (key:=(film, method, target, block, opacity)) not in self._drawn: self._drawn[key] = _frame_png(self.views[film], heat, method=='cam', opacity, self.side)
         top = float(heat.abs().max())
         scale = f'the scale runs from {-top if method=="cam" else 0:.2g} (bottom) to {top:.2g} (top); {_where(heat)}' if top else 'all zero: at this block the method finds nothing that speaks for this class'
-        return Picture(self._drawn[key], f'{self.names[film]}: {method.replace("_", "-")} for {target} at block {block}, {heat.shape[0]} × {heat.shape[1]} squares; {scale}.')
+        return Picture(self._drawn[key], f'{self.names[film]}: {_NAMES[method]} for {target} at block −{-block}, {heat.shape[0]} × {heat.shape[1]} squares; {scale}.')
 
 # %% ../nbs/11_widgets.ipynb #60157db9
 _WIDE = dict(style=dict(description_width='110px'), layout=w.Layout(width='440px'))
@@ -95,7 +99,7 @@ def cam_explorer(
     "Move through the maps of some films; raises ValueError or `BadFilm`."
     frames = MapFrames(learn, films)
     controls = dict(film=w.Dropdown(options=[(n, i) for i,n in enumerate(frames.names)], description='Film', **_WIDE),
-                    method=w.Dropdown(options=[('Grad-CAM', 'grad_cam'), ('HiResCAM', 'hires_cam'), ('CAM (last block only)', 'cam')], description='Method', **_WIDE),
+                    method=w.Dropdown(options=[(_NAMES[m]+(' (last block only)' if m=='cam' else ''), m) for m in ('grad_cam', 'hires_cam', 'cam')], description='Method', **_WIDE),
                     target=w.Dropdown(options=frames.vocab, value=target or frames.vocab[0], description='Speaks for', **_WIDE),
                     block=w.IntSlider(-1, -8, -1, description='Block', continuous_update=False, **_WIDE),
                     opacity=w.FloatSlider(.7, min=0, max=1, step=.1, description='Opacity', continuous_update=False, **_WIDE))
@@ -119,7 +123,7 @@ def _verdict(choice, options, answer, why):
     "What is said to an answer."
     if choice is None: return 'Choose first, then run the next cell.'
     if choice not in options: raise ValueError(f'{choice!r} is not among the answers: {", ".join(options)}')
-    return f'{"Yes" if choice==answer else f"Not quite: {answer}"}. {why}'
+    return ('Yes' if choice==answer else f'Not quite: {answer.removesuffix(".")}')+f'. {why}'
 
 def quiz(
     question:str, # what to predict
@@ -132,4 +136,4 @@ def quiz(
     if answer not in options: raise ValueError(f'the right answer {answer!r} is not among {", ".join(options)}')
     if choice is not None: return _verdict(choice, options, answer, why)
     controls = dict(choice=w.RadioButtons(options=options, value=None, layout=w.Layout(width='auto')))
-    return w.VBox([w.HTML(f'<b>{escape(question)}</b>'), _connect(controls, lambda choice: f'<div role="status" style="max-width:640px">{escape(_verdict(choice, options, answer, why))}</div>')])
+    return w.VBox([w.HTML(f'<b>{escape(question)}</b>'), _connect(controls, lambda choice: f'<div role="status" style="max-width:640px;line-height:1.4">{escape(_verdict(choice, options, answer, why))}</div>')])

@@ -107,13 +107,13 @@ def test_the_slider_changes_the_picture(page):
     box = explorer(page)
     image, handle = box.locator("img"), box.locator(".widget-slider", has_text="Block").locator("[role=slider]")
     before, was = shot(box, "explorer_block_-1"), image.get_attribute("alt")
-    assert "at block -1" in was
+    assert "at block −1" in was
     handle.focus()  # the Tab key reaches it, the arrow keys move it
     page.keyboard.press("ArrowLeft")
     page.wait_for_function("([img, was]) => img.isConnected ? img.alt !== was : true", arg=[image.element_handle(), was], timeout=20_000)
     page.wait_for_timeout(300)
     after = shot(box, "explorer_block_-2")
-    assert "at block -2" in image.get_attribute("alt")
+    assert "at block −2" in image.get_attribute("alt")
     changed = (np.abs(after[:min(len(after), len(before))] - before[:min(len(after), len(before))]).max(2) > 30).mean()
     assert changed > .01, f"only {changed:.2%} of the pixels changed"
 
