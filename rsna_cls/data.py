@@ -123,6 +123,12 @@ def load_film(
     except ValueError as e: raise BadFilm(path, e) from None
     except Exception: raise BadFilm(path, 'the file is damaged: its pixels cannot be read. Export or download it again') from None
 
+def _as_film(
+    film, # a path, or a PIL image
+)->Image.Image: # 8-bit greyscale
+    "A film, read if need be; raises `BadFilm`."
+    return film.convert('L') if isinstance(film, Image.Image) else load_film(film)
+
 # %% ../nbs/00_data.ipynb #c9473303
 def _natural(path): return [int(s) if s.isdigit() else s.lower() for s in re.split(r'(\d+)', str(path))]
 
@@ -368,7 +374,7 @@ def _rgb(
 ): # uint8 array, shape (h, w, 3). (No annotation: fastai would take it for the type of the input)
     "A film as an array of three equal channels."
     if isinstance(film, np.ndarray): return film
-    film = film.convert('L') if isinstance(film, Image.Image) else load_film(film)
+    film = _as_film(film)
     return np.repeat(np.asarray(film)[..., None], 3, axis=2)
 
 def film_tensor(
@@ -457,7 +463,7 @@ def _thumbnail(
     most:int=1024, # longer side at most (px)
 )->np.ndarray: # uint8, shape (h, w)
     "A film's pixels, small enough to be drawn."
-    film = film.convert('L') if isinstance(film, Image.Image) else load_film(film)
+    film = _as_film(film)
     film.thumbnail((most, most))
     return np.asarray(film)
 

@@ -138,7 +138,14 @@ def test_public_functions_are_documented():
 
 
 def count_code(path):
-    return sum(1 for line in path.read_text().split("\n") if line.strip() and not line.strip().startswith("#"))
+    "Lines of code; what explains is not counted: comments, docstrings, and the lines that document one argument each."
+    text, said = path.read_text(), set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Module)) and ast.get_docstring(node):
+            said |= set(range(node.body[0].lineno, node.body[0].end_lineno + 1))
+        if isinstance(node, ast.FunctionDef):
+            said |= {a.lineno for a in node.args.args + node.args.kwonlyargs if a.lineno != node.lineno}
+    return sum(1 for k, line in enumerate(text.split("\n"), 1) if line.strip() and not line.strip().startswith("#") and k not in said)
 
 
 def test_the_library_stays_small():

@@ -59,6 +59,8 @@ def write_page(done: Path):
     nb = nbformat.read(done, as_version=4)
     nb.cells = [c for c in nb.cells if not {"report", "injected-parameters"} & set(c.metadata.get("tags", []))]
     nb.metadata.pop("widgets", None)
+    for out in [o for c in nb.cells for o in c.get("outputs", []) if o.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)]:
+        out["data"] = {"text/html": "<em>(Controls stand here when the notebook runs.)</em>"}
     nbformat.write(nb, done)
     exporter = HTMLExporter(template_name="lab")
     exporter.register_preprocessor("nbconvert.preprocessors.CoalesceStreamsPreprocessor", enabled=True)  # progress bars leave one line
