@@ -1,6 +1,6 @@
 """Maps measured against known anatomy: CAM, Grad-CAM and HiResCAM at every block, on simulated films with masks.
 
-    python tools/scoreboard.py              # three seeds, 40 films of each class; about ten minutes on two cores
+    python tools/scoreboard.py              # two seeds, 24 films of each class; about ten minutes on two cores
     python tools/scoreboard.py --draw       # the figure and the table again, from build/scoreboard.csv
 
 Four networks per seed: fine-tuned by lesson 01's recipe on the embedded films; the same on films whose abdomens bear a
@@ -139,8 +139,8 @@ def markdown(table, sure):
 
 if __name__ == "__main__":
     ask = ArgumentParser(description=__doc__.split("\n")[0])
-    ask.add_argument("--n", type=int, default=40)
-    ask.add_argument("--seeds", type=int, default=3)
+    ask.add_argument("--n", type=int, default=24)
+    ask.add_argument("--seeds", type=int, default=2)
     ask.add_argument("--draw", action="store_true")
     given = ask.parse_args()
     build = HERE / "build"
