@@ -23,7 +23,7 @@ def _frame_png(film, heat, signed, opacity, side)->bytes:
     cmap,limits = _scale(heat, signed)
     colour = _overlay(heat, film.shape, cmap, limits, opacity) if limits[1] else np.zeros((*film.shape, 4))
     mixed = 255*colour[..., :3]*colour[..., 3:]+film[..., None]*(1-colour[..., 3:])
-    ramp = _overlay(torch.linspace(limits[1] or 1, limits[0], len(film))[:, None], (len(film), 14), cmap, (limits[0], limits[1] or 1))[..., :3]*255
+    ramp = _overlay(torch.linspace(limits[1] or 1, limits[0], len(film), device=heat.device)[:, None], (len(film), 14), cmap, (limits[0], limits[1] or 1))[..., :3]*255
     drawn = Image.fromarray(np.hstack([mixed, np.full((len(film), 8, 3), 255), ramp, np.full((len(film), 52, 3), 255)]).round().astype(np.uint8))
     for y,value in (1, limits[1]), (len(film)-16, limits[0]): ImageDraw.Draw(drawn).text((drawn.width-48, y), f'{value:.2g}', 'black', ImageFont.load_default(12))
     out = BytesIO()
