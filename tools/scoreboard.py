@@ -1,6 +1,6 @@
 """Maps measured against known anatomy: CAM, Grad-CAM and HiResCAM at every block, on simulated films with masks.
 
-    python tools/scoreboard.py              # two seeds, 16 films of each class; about ten minutes on two cores
+    python tools/scoreboard.py              # two seeds, 16 films of each class; about a quarter of an hour on two cores
     python tools/scoreboard.py --draw       # the figure and the table again, from build/scoreboard.csv
 
 Four networks per seed: fine-tuned by lesson 01's recipe on the embedded films; the same on films whose abdomens bear a
@@ -112,7 +112,7 @@ def draw(table, to):
                 ax.fill_between(t["block"], t["low"], t["high"], color=colour, alpha=.12, lw=0)
         t = part[part["method"] == "Grad-CAM"].drop_duplicates("block").sort_values("block")
         ax.plot(t["block"], t["area"], "k--", lw=1, label="the structure's share of the film")
-        ax.set(title=title, xlabel="block", ylim=(0, 1), xticks=range(-8, 0))
+        ax.set(title=title, xlabel="block", ylim=(0, 1 if what == "anatomy" else 0.25), xticks=range(-8, 0))
     axs[0, 0].set_ylabel("share of the positive heat")
     lines, names = axs[0, 0].get_legend_handles_labels()
     lines += [axs[0, 0].plot([], [], "k-")[0], axs[0, 0].plot([], [], "k:")[0]]
