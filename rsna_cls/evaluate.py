@@ -10,13 +10,12 @@ __all__ = ['predict', 'predictive_value', 'Score', 'score', 'show_scores', 'show
 from .augment import film_tfms
 from .data import BadFolder, Picture, _classes, _thumbnail, dataloaders, film_files, load_film, new_figure, picture
 from .finetune import fine_tune
-from .learner import _as_it_was, _as_list, _batches, _resnet18, film_learner
+from .learner import _as_it_was, _as_list, _batches, _features, film_learner
 import io, os, shutil, sys, tempfile
 from collections import namedtuple
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 import numpy as np, pandas as pd, torch
-from fastai.torch_core import default_device
 from PIL import Image
 from scipy.optimize import brentq, minimize_scalar
 from scipy.special import log_softmax, softmax
@@ -263,10 +262,7 @@ def _nearest_class(X, y, group):
 def _ways(films, y, group, parts):
     "What each baseline knows, and what it says about each film."
     sizes,small = map(np.array, zip(*[(p.size, np.asarray(p.resize((8, 8), Image.Resampling.BOX), float).ravel()) for p in map(load_film, films)]))
-    net,most = _resnet18('simulated')[0].eval().to(default_device()),pd.Series(y).mode()[0]
-    net.fc = torch.nn.Identity()
-    batches = tqdm(_batches(net, films), desc='features', total=-(-len(films)//16), unit='batch', file=sys.stdout, leave=False, ncols=80)
-    with torch.no_grad(): features = torch.cat([net(x).cpu() for x in batches]).numpy()
+    features,most = _features(films)[0],pd.Series(y).mode()[0]
     tree = make_pipeline(make_union('passthrough', OneHotEncoder(handle_unknown='infrequent_if_exist', min_frequency=.05)), DecisionTreeClassifier(min_samples_leaf=3, random_state=0))
     probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     return {f'nothing: always says {most}': np.full(len(y), most), 'width and height': cross_val_predict(tree, np.c_[sizes, sizes.prod(1)], y, cv=parts),

@@ -9,20 +9,24 @@ __all__ = ['IMAGENET', 'BadModel', 'film_learner', 'save_model', 'load_model']
 from .data import _check_size, _download, _film_block, _rgb, film_files, film_tensor, FetchError
 import hashlib, json, os, platform, shutil, tempfile, zipfile
 from contextlib import contextmanager
+from functools import lru_cache
 from importlib import metadata, resources
 from pathlib import Path
-import numpy as np, torch
+import numpy as np, sys, torch
 from torch import nn
 from fastai.vision.all import CrossEntropyLossFlat, IndexSplitter, Learner, Normalize, Resize, ResizeMethod, accuracy, imagenet_stats, no_random, vision_learner, params
 from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load, load_file, save_file
+from fastai.torch_core import default_device
+from tqdm import tqdm
 from torchvision.models import ResNet18_Weights, resnet18
 
 # %% ../nbs/02_learner.ipynb #4ab1f464
 class BadModel(ValueError): "Weights, or a saved model, that cannot be used."
 
 IMAGENET = ResNet18_Weights.IMAGENET1K_V1.url # its name ends in the first 8 digits of its SHA-256
+_EMBEDDED = Path(str(resources.files('rsna_cls')))/'weights/resnet18_simulated.safetensors'
 
 def _sha256(file): return hashlib.sha256(Path(file).read_bytes()).hexdigest()
 
@@ -54,7 +58,7 @@ def _body_state(
     "The weights of a ResNet18 without its last layer."
     if weights=='imagenet': state,words = _imagenet_state(),"ImageNet's weights (photographs)"
     elif weights=='simulated':
-        state,words = _read_tensors(Path(str(resources.files('rsna_cls')))/'weights/resnet18_simulated.safetensors'),'the embedded weights (simulated radiographs)'
+        state,words = _read_tensors(_EMBEDDED),'the embedded weights (simulated radiographs)'
     else: state,words = _read_tensors(weights),f'weights from {weights}'
     return {k: v.float() if v.is_floating_point() else v for k,v in state.items() if not _is_extra(k)},words
 
@@ -141,6 +145,29 @@ def _batches(
         x = next(iter(dls.test_dl(some, rm_type_tfms=0, bs=len(some), num_workers=0)))[0] if dls else film_tensor(some)
         yield x.as_subclass(torch.Tensor).to(device)
 
+@lru_cache(1)
+def _embedded_body():
+    "The embedded ResNet18 without its last two layers, read once."
+    return nn.Sequential(*list(_resnet18('simulated')[0].children())[:-2]).eval()
+
+def _features(
+    films, # as for `_batches`, but no tensor
+    sizes:tuple=(224,), # sides of the squares films are squeezed to (px)
+    blocks:int=1, # how many of the last blocks to read
+    bs:int=16, # films per batch
+)->list: # for each size and block, early blocks first: float32, shape (n, 256 or 512)
+    "Averages of the embedded network's maps, whatever model is in use; raises `BadFilm` or ValueError."
+    films,body,parts = _as_list(films),_embedded_body().to(default_device()),[]
+    if not films: raise ValueError('there are no films here: give a folder, a file, or a list of files')
+    for i in tqdm(range(0, len(films), bs), desc='features', unit='batch', file=sys.stdout, leave=False, ncols=80, disable=len(films)<=100):
+        some,found = [_rgb(f) for f in films[i:i+bs]],[]
+        for size in sizes:
+            with torch.no_grad():
+                x = body[:8-blocks](film_tensor(some, size).to(default_device()))
+                for block in body[8-blocks:]: found.append((x:=block(x)).mean((2, 3)).cpu().numpy())
+        parts.append(found)
+    return [np.concatenate(p) for p in zip(*parts)]
+
 # %% ../nbs/02_learner.ipynb #2ef60ed1
 _FILES = {'model.json', 'model.safetensors'}
 
@@ -162,6 +189,7 @@ def _fingerprint(
 def _card(
     learn, # fastai Learner, as from `film_learner`
     scores=None, # DataFrame or dict of scores
+    gate=None, # `Gate`
 )->dict: # plain values
     "What `model.json` holds."
     old = getattr(learn, 'card', {}) # a model that was loaded keeps what is known of its training
@@ -170,7 +198,7 @@ def _card(
                 mean=imagenet_stats[0], std=imagenet_stats[1], films=old.get('films', len(learn.dls.train_ds)),
                 fingerprint=old['fingerprint'] if 'fingerprint' in old else _fingerprint(learn.dls),
                 scores=json.loads(scores.to_json(orient='records')) if hasattr(scores, 'to_json') else scores if scores is not None else old.get('scores'),
-                versions={n: metadata.version(n) for n in ('rsna_cls', 'torch', 'fastai')} | {'python': platform.python_version()},
+                gate=gate and gate.card(), versions={n: metadata.version(n) for n in ('rsna_cls', 'torch', 'fastai')} | {'python': platform.python_version()},
                 use='For teaching. Not for clinical use.')
 
 def _may_replace(path)->bool:
@@ -183,13 +211,15 @@ def save_model(
     learn, # fastai Learner, as from `film_learner`
     path, # folder to write, or a zip if it ends in .zip; an earlier saved model there is replaced
     scores=None, # from `score`, kept with the model
+    gate=None, # `Gate`, kept with the model: `Gate.load` brings it back
 )->Path: # `path`
     "Save a model as safetensors and JSON, in a folder or a zip; raises `BadModel`."
     path = Path(path)
     if not _may_replace(path): raise BadModel(f'{path} exists and is not a saved model: please choose another name')
     state,want = learn.model.state_dict(),_bare_model(len(learn.dls.vocab)).state_dict()
     if {k: v.shape for k,v in state.items()}!={k: v.shape for k,v in want.items()}: raise BadModel('only a ResNet18 from film_learner is saved; use learn.export() for others')
-    card = json.dumps(_card(learn, scores), indent=1, default=float)
+    card = json.dumps(_card(learn, scores, gate), indent=1, default=float)
+    if gate is not None: state = state | {'gate.known': torch.as_tensor(gate.known)}
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as part:
         new,old = Path(part)/'model',Path(part)/'old'; new.mkdir()
@@ -207,17 +237,23 @@ def _bare_model(n):
     "The model that is saved and loaded, with random weights."
     return nn.Sequential(nn.Sequential(*list(resnet18().children())[:-2]), nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, n)))
 
-def load_model(
-    path, # folder or zip written by `save_model`
-)->Learner: # fastai Learner, ready to predict; it has no training films. `learn.card` holds what model.json says
-    "Load a saved model; raises `BadModel`. No code in the file is run."
+def _read_model(path)->tuple:
+    "What model.json says, and the tensors, of a saved model; raises `BadModel`."
     path = Path(path)
     def read(name): return zipfile.ZipFile(path).read(name) if path.is_file() else (path/name).read_bytes()
     try: card = json.loads(read('model.json'))
     except (OSError, ValueError, KeyError, zipfile.BadZipFile): raise BadModel(f'{path} is not a saved model: it has no readable model.json') from None
+    try: return card,load(read('model.safetensors'))
+    except (OSError, KeyError, SafetensorError, zipfile.BadZipFile): raise BadModel(f'{path}: its tensors are damaged or missing') from None
+
+def load_model(
+    path, # folder or zip written by `save_model`
+)->Learner: # fastai Learner, ready to predict; it has no training films. `learn.card` holds what model.json says
+    "Load a saved model; raises `BadModel`. No code in the file is run."
+    card,tensors = _read_model(path)
     learn = _empty_learner(path, card)
-    try: learn.model.load_state_dict(load(read('model.safetensors')))
-    except (OSError, KeyError, SafetensorError, RuntimeError, zipfile.BadZipFile): raise BadModel(f'{path}: its tensors are damaged, or do not fit a ResNet18 with {len(card["classes"])} classes') from None
+    try: learn.model.load_state_dict({k: v for k,v in tensors.items() if not k.startswith('gate.')})
+    except RuntimeError: raise BadModel(f'{path}: its tensors do not fit a ResNet18 with {len(card["classes"])} classes') from None
     learn.card = card
     learn.model.eval()
     return learn

@@ -34,7 +34,7 @@ def outputs(nb, kind):
 
 def test_small(course, tmp_path):
     nb = run_lesson(tmp_path, films=str(course), size=64)
-    assert len(outputs(nb, "image/png")) == 8
+    assert len(outputs(nb, "image/png")) == 9
     assert all(base64.b64decode(p).startswith(b"\x89PNG") for p in outputs(nb, "image/png"))
     assert "Ready:" in outputs(nb, "stdout")
     average, bias, logit = re.search(r"average (\S+) \+ bias (\S+) = (\S+)", outputs(nb, "stdout")).groups()
