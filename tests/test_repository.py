@@ -151,7 +151,7 @@ def count_code(path):
 def test_the_library_stays_small():
     sizes = {p.stem: count_code(p) for p in MODULES if p.stem not in ("__init__", "_modidx")}
     assert sizes.pop("simulate", 0) <= 500
-    assert sum(sizes.values()) <= 1800, sizes
+    assert sum(sizes.values()) <= 1900, sizes
 
 
 # --- lessons ----------------------------------------------------------------------------------------------------------
