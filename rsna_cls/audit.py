@@ -12,7 +12,7 @@ from functools import lru_cache
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
-import numpy as np, pandas as pd
+import sys, numpy as np, pandas as pd
 from PIL import Image
 from scipy import ndimage
 from scipy.fft import dctn
@@ -21,7 +21,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.stats import binomtest, fisher_exact
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.tree import DecisionTreeClassifier
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 # %% ../nbs/07_audit.ipynb #f0cf25a7
 _SPLITS = ('train', 'val', 'test')
@@ -96,7 +96,7 @@ def _read(path, stamps):
     "What `_records` returns."
     films = _course(path)
     # `_quiet` once around all threads: each would restore what another had set
-    with _quiet(), ThreadPoolExecutor() as pool: done = list(tqdm(pool.map(_record, [f for f,*_ in films]), total=len(films), desc='reading films', leave=False))
+    with _quiet(), ThreadPoolExecutor() as pool: done = list(tqdm(pool.map(_record, [f for f,*_ in films]), total=len(films), desc='reading films', unit='film', file=sys.stdout, leave=False, ncols=80))
     rows = [dict(file=f.relative_to(path).as_posix(), split=s, cls=c, **facts) for (f,s,c),(facts,_) in zip(films, done)]
     good,bad = ([k for k,r in enumerate(rows) if bool(r['problem'])==wrong] for wrong in (False, True))
     if not good: raise BadFolder(f"{path}: none of its {len(rows)} films can be read; the first, {rows[0]['file']}: {rows[0]['problem']}")

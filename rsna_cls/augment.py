@@ -7,11 +7,11 @@ __all__ = ['film_tfms', 'show_augmented', 'plant_marker', 'black_out', 'harmonis
 
 # %% ../nbs/01_augment.ipynb #093ca656
 from .data import BadFolder, Picture, _as_film, film_files, load_film, new_figure, picture
-import numpy as np, shutil
+import numpy as np, shutil, sys
 from pathlib import Path
 from fastai.vision.all import AffineCoordTfm, PadMode, RandTransform, TensorImage, affine_mat, aug_transforms, no_random, to_device
 from PIL import Image, ImageDraw, ImageFont, ImageOps
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 # %% ../nbs/01_augment.ipynb #5a3960e8
 def _shift_mat(
@@ -153,7 +153,7 @@ def remake(
     jobs += [(f, f.relative_to(extra).with_stem(f'{f.stem}_extra')) for f in film_files(Path(extra)/'train') if (path/'train'/f.parent.name).is_dir()] if extra else []
     part = dest.with_name(dest.name+'.part')
     try:
-        for f,place in tqdm(jobs, desc='remaking films', leave=False):
+        for f,place in tqdm(jobs, desc='remaking films', unit='film', file=sys.stdout, leave=False, ncols=80):
             (to:=part/place.with_suffix('.png')).parent.mkdir(parents=True, exist_ok=True)
             (change if only in (None, place.parent.name) else load_film)(f).save(to)
         return part.rename(dest)

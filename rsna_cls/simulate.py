@@ -6,14 +6,14 @@
 __all__ = ['KEV', 'MU', 'spectrum', 'transmission', 'Scene', 'simulate_film', 'simulate_dataset']
 
 # %% ../nbs/09_simulate.ipynb #15c09929
-import csv, hashlib, json, math
+import csv, hashlib, json, math, sys
 from collections import namedtuple
 from functools import lru_cache
 from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import gaussian_filter, uniform_filter
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 # %% ../nbs/09_simulate.ipynb #19e44acf
 KEV = np.array([40., 60., 80., 100.])
@@ -607,7 +607,7 @@ def simulate_dataset(
     dest, rows = Path(dest), []
     if dest.exists() and any(dest.iterdir()):
         raise ValueError(f"The folder {dest} is not empty. Choose a new one: nothing is ever overwritten.")
-    for path, kind, film_seed, told in tqdm(_plan_dataset(dict(train=train, val=val, test=test), surprises, seed, flaws), desc="simulating films"):
+    for path, kind, film_seed, told in tqdm(_plan_dataset(dict(train=train, val=val, test=test), surprises, seed, flaws), desc="simulating films", unit="film", file=sys.stdout, leave=False, ncols=80):
         (dest / path).parent.mkdir(parents=True, exist_ok=True)
         film = simulate_film(kind, film_seed, **told)
         film.image.save(dest / path, optimize=True)

@@ -53,14 +53,38 @@ def test_how_a_film_is_made(tmp_path):
     assert abs(by_hand - by_computer) < 0.5
 
 
+def plain_blocks(nb):
+    "The folded code of a lesson, as cells."
+    return [nbformat.v4.new_code_cell(b) for c in nb.cells if c.cell_type == "markdown" for b in re.findall(r"```python\n(.*?)```", c.source, re.S)]
+
+
+def test_can_you_trust_it(tmp_path):
+    "Lesson 03 and its folded code at a small size: every figure with its alternative text, no warning, numbers that can be worked out by hand, a ladder with both ends."
+    nb = nbformat.read(LESSON.with_name("03_can_you_trust_it.ipynb"), as_version=4)
+    blocks = plain_blocks(nb)
+    assert len(blocks) >= 6
+    nb.cells += blocks
+    nbformat.write(nb, tmp_path / "more.ipynb")
+    nb = run_lesson(tmp_path, lesson=tmp_path / "more.ipynb", films="simulated", size=64, folds=2)
+    assert outputs(nb, "stderr") == ""
+    nb.cells = nb.cells[:-len(blocks)]
+    said = outputs(nb, "stdout")
+    assert len(outputs(nb, "image/png")) == 13
+    assert all(len(re.search(r'alt="([^"]*)"', h)[1]) > 30 for h in outputs(nb, "text/html") if h.startswith("<img"))
+    assert "10 of 10 right: compatible with 72 to 100 %" in said and "about 139 films" in said and "of 100 positive answers 16 are right" in said
+    assert len(re.findall(r"seed \d+, fold \d of 2: \d+ of \d+ right", said)) == 6  # two seeds, and the unschooled network
+    refused = re.search(r"refused by the gate: (.*)", said)[1].split(", ")
+    assert {"elbow", "hand", "photograph", "inverted"} <= set(refused) and "blurred" not in refused
+
+
 def test_the_plain_calls_run_too(tmp_path):
     "Every folded block of plain fastai, PyTorch, and exercise code, run after the lesson."
     nb = nbformat.read(LESSON, as_version=4)
-    blocks = [b for c in nb.cells if c.cell_type == "markdown" for b in re.findall(r"```python\n(.*?)```", c.source, re.S)]
+    blocks = plain_blocks(nb)
     assert len(blocks) >= 8
     checks = ["import torch", "assert torch.allclose(plain_cam, cam(learn, film, case)[0], atol=1e-4)",
               "from rsna_cls.cam import grad_cam", "assert torch.allclose(plain_grad_cam[0], grad_cam(learn, film, case, block=block)[0], atol=1e-5)"]
-    nb.cells += [nbformat.v4.new_code_cell(b) for b in [*blocks, "\n".join(checks)]]
+    nb.cells += [*blocks, nbformat.v4.new_code_cell("\n".join(checks))]
     nbformat.write(nb, tmp_path / "in.ipynb")
     films = write_course(tmp_path / "films", n=10)
     papermill.execute_notebook(tmp_path / "in.ipynb", tmp_path / "out.ipynb", dict(films=str(films), size=64), kernel_name="python3", progress_bar=False, cwd=tmp_path)
