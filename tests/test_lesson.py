@@ -53,6 +53,20 @@ def test_how_a_film_is_made(tmp_path):
     assert abs(by_hand - by_computer) < 0.5
 
 
+def test_is_it_cheating(tmp_path):
+    "Lesson 02 at a small size on the simulated films: what its card confesses is found, and every examination stands in a table."
+    nb = run_lesson(tmp_path, lesson=LESSON.with_name("02_is_it_cheating.ipynb"), films="simulated", size=64, epochs=1)
+    said, tables = outputs(nb, "stdout"), outputs(nb, "text/html")
+    assert outputs(nb, "stderr") == "" and "high    shortcut: size" in said and "same pixels" in said
+    assert len(outputs(nb, "image/png")) == 8
+    assert all(len(re.search(r'alt="([^"]*)"', h)[1]) > 20 for h in tables if h.startswith("<img"))
+    assert sum("marker on abdomens" in h for h in tables if not h.startswith("<img")) == 3  # two networks, and the one after the cure
+    assert len(re.findall(r"of the heat on 2% of the film", said)) == 2
+    padded = [h for h in tables if "border alone is right for" in h]
+    before, bars = (int(re.search(r"border alone is right for (\d+)", h)[1]) for h in padded[:2])
+    assert bars > before + 10  # the cure's own shortcut
+
+
 def plain_blocks(nb):
     "The folded code of a lesson, as cells."
     return [nbformat.v4.new_code_cell(b) for c in nb.cells if c.cell_type == "markdown" for b in re.findall(r"```python\n(.*?)```", c.source, re.S)]
