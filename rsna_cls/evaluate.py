@@ -48,7 +48,9 @@ def predict(
     if not np.isfinite(p).all(): raise ValueError('the probabilities are not numbers: the training diverged, start afresh with a lower base_lr')
     table = pd.DataFrame(dict(file=[_name(f) for f in films], truth=[_truth(f, vocab) for f in films], prediction=[vocab[i] for i in p.argmax(1)]))
     table[vocab] = p
-    if gate is not None: table['stranger'],table['accepted'] = gate.score(films),gate.accepts(films)
+    if gate is not None:
+        table['stranger'] = gate.score(films)
+        table['accepted'] = table['stranger']<=gate.limit if hasattr(gate, 'limit') else gate.accepts(films)
     return table
 
 # %% ../nbs/05_evaluate.ipynb #55416b79

@@ -33,11 +33,11 @@ def _points(films)->np.ndarray:
 
 def _maker()->dict:
     "What a point depends on, besides the film."
-    return dict(weights=_sha256(_EMBEDDED)[:16], sizes=list(_SIZES))
+    return dict(weights=_sha256(_EMBEDDED)[:16], sizes=list(_SIZES), blocks=2)
 
-def _kind(film)->str:
-    "The class folder a film lies in; a folder elsewhere may bear a patient's name, so it is not told."
-    return film.parent.name if isinstance(film, Path) and film.parent.parent.name in ('train', 'val', 'test') else 'film'
+def _kind(film, train)->str:
+    "The class of a film in a course folder's `train`; a folder elsewhere may bear a patient's name, so it is not told."
+    return film.relative_to(train).parts[0] if train and film.parent!=train else 'film'
 
 @dataclass(eq=False, repr=False)
 class Gate:
@@ -55,13 +55,14 @@ class Gate:
         k:int=3, # how many of the nearest training films count (1 or more)
     )->'Gate':
         "A gate that knows these films; raises ValueError, `BadFolder` or `BadFilm`."
-        if not 0<false_alarms<1: raise ValueError(f'false_alarms must lie between 0 and 1, as in 0.02 for 2 %, not {false_alarms}')
+        if not isinstance(false_alarms, (int, float)) or not 0<false_alarms<1: raise ValueError(f'false_alarms must lie between 0 and 1, as in 0.02 for 2 %, not {false_alarms!r}')
+        if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k<1: raise ValueError(f'k must be a whole number from 1, not {k!r}')
         path = Path(films) if isinstance(films, (str, Path)) else None
-        course = path is not None and (path/'train').is_dir()
-        films = film_files(path/'train' if course else path) if path is not None else _as_list(films)
-        held = film_files(path/'val') if course and (path/'val').is_dir() else []
-        if isinstance(k, bool) or int(k)!=k or not 1<=k<len(films): raise ValueError(f'a gate compares with the k = {k} nearest films and needs more films than that, at least 4 by default; there are {len(films)}')
-        gate = cls(_points(films).astype(np.float16), [_kind(f) for f in films], k=int(k), films=films)
+        train = path/'train' if path and (path/'train').is_dir() else None
+        films = film_files(train or path) if path else _as_list(films)
+        held = film_files(path/'val') if train and (path/'val').is_dir() else []
+        if len(films)<=k: raise ValueError(f'a gate compares with the {k} nearest films and needs more films than that; there are {len(films)}')
+        gate = cls(_points(films).astype(np.float16), [_kind(f, train) for f in films], k=int(k), films=films)
         apart = gate._search().kneighbors()[0].mean(1) # without an argument each is compared with the others only
         gate.limit = _limit([*apart, *(gate.score(held) if held else [])], false_alarms)
         return gate
@@ -93,7 +94,8 @@ class Gate:
 
     def _called(self, i)->str:
         "A training film's name; in a gate that was loaded, its class and number."
-        return f'{self.kinds[i]}/{self.films[i].name}' if self.films and isinstance(self.films[i], Path) else f'{self.kinds[i]} {i+1}'
+        if not self.films or not isinstance(self.films[i], Path): return f'{self.kinds[i]} {i+1}'
+        return f'{self.kinds[i]}/{self.films[i].name}' if self.kinds[i]!='film' else self.films[i].name
 
     def card(self)->dict:
         "What model.json says about the gate: no names of films or folders."
@@ -109,7 +111,7 @@ class Gate:
         if not old: raise BadModel(f'{path} was saved without a gate. Fit one with Gate.fit(films), and save it with save_model(learn, path, gate=gate)')
         try:
             known,limit,k = tensors['gate.known'].numpy(),float(old['limit']),old['k']
-            if known.ndim!=2 or len(known)!=len(old['kinds']) or not np.allclose(np.linalg.norm(known.astype(np.float32), axis=1), 1, atol=1e-2) or not 0<limit<=2 or type(k) is not int or not 1<=k<len(known): raise ValueError
+            if known.shape!=(len(old['kinds']), 768*len(_SIZES)) or not np.allclose(np.linalg.norm(known.astype(np.float32), axis=1), 1, atol=1e-2) or not 0<=limit<=2 or type(k) is not int or not 1<=k<len(known): raise ValueError
         except (KeyError, TypeError, ValueError): raise BadModel(f'{path}: its gate is damaged. Fit and save it again') from None
         if {n: old.get(n) for n in _maker()}!=_maker(): raise BadModel(f'{path}: its gate was fitted with the embedded weights of another version of this library, and would measure nothing here. Fit and save it again')
         return cls(known, list(old['kinds']), limit, k)
@@ -130,6 +132,7 @@ def show_gate(
     "What the gate says about each film, and its reason; raises `BadFilm` or ValueError."
     films = _as_list(films)
     table,beside,k = gate.nearest(films),1+(len(films)>3),gate.k
+    titles = [titles] if isinstance(titles, str) else titles
     titles = [*titles, *(f.name if isinstance(f, Path) else 'film' for f in films[len(titles):])]
     fig,axs = new_figure(-(-len(films)//beside), beside*(k+1), size=(1.75, 2.3))
     for ax in axs.flat: ax.axis('off')

@@ -108,6 +108,7 @@ def _as_list(films)->list:
     "Films as a list: a folder's files, one film, or several."
     if isinstance(films, (str, Path)): return film_files(films) if Path(films).is_dir() else [Path(films)]
     if isinstance(films, Image.Image): return [films]
+    if isinstance(films, np.ndarray) or any(isinstance(f, np.ndarray) for f in films): raise ValueError('a film is a path or a PIL image: Image.fromarray(array) makes one of an array of greys from 0 to 255')
     return [Path(f) if isinstance(f, str) else f for f in films]
 
 def _check_batch(x):
@@ -198,7 +199,7 @@ def _card(
                 mean=imagenet_stats[0], std=imagenet_stats[1], films=old.get('films', len(learn.dls.train_ds)),
                 fingerprint=old['fingerprint'] if 'fingerprint' in old else _fingerprint(learn.dls),
                 scores=json.loads(scores.to_json(orient='records')) if hasattr(scores, 'to_json') else scores if scores is not None else old.get('scores'),
-                gate=gate and gate.card(), versions={n: metadata.version(n) for n in ('rsna_cls', 'torch', 'fastai')} | {'python': platform.python_version()},
+                gate=gate.card() if gate else old.get('gate'), versions={n: metadata.version(n) for n in ('rsna_cls', 'torch', 'fastai')} | {'python': platform.python_version()},
                 use='For teaching. Not for clinical use.')
 
 def _may_replace(path)->bool:
@@ -219,7 +220,8 @@ def save_model(
     state,want = learn.model.state_dict(),_bare_model(len(learn.dls.vocab)).state_dict()
     if {k: v.shape for k,v in state.items()}!={k: v.shape for k,v in want.items()}: raise BadModel('only a ResNet18 from film_learner is saved; use learn.export() for others')
     card = json.dumps(_card(learn, scores, gate), indent=1, default=float)
-    if gate is not None: state = state | {'gate.known': torch.as_tensor(gate.known)}
+    known = torch.as_tensor(gate.known) if gate else getattr(learn, 'gate_known', None) # a model that was loaded keeps its gate
+    if known is not None: state = state | {'gate.known': known}
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as part:
         new,old = Path(part)/'model',Path(part)/'old'; new.mkdir()
@@ -254,7 +256,7 @@ def load_model(
     learn = _empty_learner(path, card)
     try: learn.model.load_state_dict({k: v for k,v in tensors.items() if not k.startswith('gate.')})
     except RuntimeError: raise BadModel(f'{path}: its tensors do not fit a ResNet18 with {len(card["classes"])} classes') from None
-    learn.card = card
+    learn.card,learn.gate_known = card,tensors.get('gate.known')
     learn.model.eval()
     return learn
 

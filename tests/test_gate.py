@@ -119,6 +119,36 @@ def test_a_saved_gate_tells_no_names(gate, embedded, tmp_path):
         assert b"doe" not in zipfile.ZipFile(tmp_path / "m.zip").read(part)
 
 
+def test_class_folders_only(embedded, tmp_path):
+    "In a course the kind is the class folder, however deep a film lies; elsewhere no folder is told, whatever it is called."
+    some = film_files(embedded / "train/chest")[:5]
+    for place in ("course/train/chest/doe", "folder/train/doe"):
+        (tmp_path / place).mkdir(parents=True)
+        for f in some:
+            shutil.copy(f, tmp_path / place / f.name)
+    assert set(Gate.fit(tmp_path / "course").kinds) == {"chest"}
+    assert set(Gate.fit(film_files(tmp_path / "folder")).kinds) == set(Gate.fit(tmp_path / "folder/train/doe").kinds) == {"film"}
+
+
+def test_a_loaded_model_saved_again_keeps_its_gate(gate, embedded, tmp_path):
+    save_model(film_learner(dataloaders(embedded, size=64)), tmp_path / "a", gate=gate)
+    again = Gate.load(save_model(load_model(tmp_path / "a"), tmp_path / "a"))
+    assert (again.known == gate.known).all() and again.limit == gate.limit
+
+
+@pytest.mark.parametrize("bad, words", [(dict(k=0), "k must be"), (dict(k=2.5), "k must be"), (dict(k="three"), "k must be"), (dict(k=None), "k must be"), (dict(false_alarms="2%"), "between 0 and 1"),
+                                        (dict(false_alarms=1), "between 0 and 1"), (dict(k=5), "more films than that; there are 5")])
+def test_bad_choices(embedded, bad, words):
+    with pytest.raises(ValueError, match=words):
+        Gate.fit(film_files(embedded / "train")[:5], **bad)
+
+
+def test_arrays_are_not_films(gate):
+    for films in (np.zeros((9, 9)), [np.zeros((9, 9), np.uint8)]):
+        with pytest.raises(ValueError, match="Image.fromarray"):
+            gate.score(films)
+
+
 def test_a_gate_of_other_weights_is_refused(gate, embedded, tmp_path):
     learn = film_learner(dataloaders(embedded, size=64))
     save_model(learn, tmp_path / "m", gate=gate)

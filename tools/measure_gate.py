@@ -3,7 +3,7 @@
     RSNA_CLS_DATA=my_films.zip python tools/measure_gate.py
 
 The gate is fitted twice, on the real films of RSNA_CLS_DATA and on the embedded ones, and asked about films it was not fitted on. Without RSNA_CLS_DATA only the second half is done.
-Films from elsewhere are simulated ones for the first gate and real ones for the second; seeds from 5,000,000."""
+Films that should pass are new simulated chests and abdomens, for the first gate a chest of pydicom-data too, for the second in the end the real ones; seeds from 5,000,000."""
 import os
 import warnings
 from argparse import ArgumentParser
@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps
 from rsna_cls.data import BadFilm, _embedded, fetch_data, film_files, load_film
 from rsna_cls.evaluate import _auroc_interval, _wilson
-from rsna_cls.gate import Gate
+from rsna_cls.gate import Gate, _limit, _points
 from rsna_cls.pretrain import HELD_OUT, KINDS
 from rsna_cls.simulate import simulate_film
 from sklearn.metrics import roc_auc_score
@@ -79,10 +79,23 @@ def measure(path, elsewhere, pool):
         share(name, gate.accepts(films))
     inside = np.concatenate([gate.score(films) for films in elsewhere.values()])
     val = [load_film(f) for f in film_files(path / "val")]
-    turned = {"validation films, black for white": [ImageOps.invert(f) for f in val], "validation films, lying on their side": [f.rotate(90, expand=True) for f in val],
-              "validation films, upside down": [f.rotate(180) for f in val]}
+    turned = {"its own validation films, black for white": [ImageOps.invert(f) for f in val], "its own validation films, lying on their side": [f.rotate(90, expand=True) for f in val],
+              "its own validation films, upside down": [f.rotate(180) for f in val]}
     for name, films in (pool | turned).items():
         against(name, gate, inside, films)
+
+
+def splits(path, n=300):
+    "Films like the training films that are refused by mistake: 65 films drawn for the gate, the others asked, n times."
+    points, rng = _points([f for part in ("train", "val", "test") for f in film_files(path / part)]).astype(np.float16), np.random.default_rng(0)
+    for alarms in (0.02, 0.1, 0.2):
+        refused = []
+        for _ in range(n):
+            known, new = np.split(rng.permutation(len(points)), [65])
+            gate = Gate(points[known], ["film"] * 65)
+            limit = _limit(gate._search().kneighbors()[0].mean(1), alarms)
+            refused.append(np.mean(gate._search().kneighbors(points[new].astype(np.float32))[0].mean(1) > limit))
+        print(f"false_alarms={alarms}: {np.mean(refused):.3f} refused, mean of {n} random splits of {len(points)} films into 65 and {len(points) - 65}", flush=True)
 
 
 if __name__ == "__main__":
@@ -96,8 +109,10 @@ if __name__ == "__main__":
     if real:
         pool["elbow of the original course"] = [load_film(real / "elbow.png")]
         measure(real, {"chest (pydicom)": [dicom("RG1_UNCR.dcm")], "simulated chests": simulated(["chest"], n), "simulated abdomens": simulated(["abd"], n)}, pool)
+        splits(real)
     originals = {f"original {k} films": [f for f in film_files(real) if f.parent.name == k] for k in ("chest", "abd")} if real else {}
     measure(_embedded(), {"simulated chests": simulated(["chest"], n), "simulated abdomens": simulated(["abd"], n)}, pool)
+    splits(_embedded())
     if real:
         gate, other = Gate.fit(_embedded()), {"photographs and other pictures", "CT, MR and other slices (pydicom)"}
         for name, films in originals.items():
