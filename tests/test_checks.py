@@ -224,7 +224,7 @@ def check_deletion(deletion_insertion=deletion_insertion):
     told, lied = deletion_insertion(Half(), films, honest, 0), deletion_insertion(Half(), films, 2 - honest, 0)
     assert (told["deletion"] < told["deletion_random"] - .05).all() and (told["insertion"] > told["insertion_random"] + .05).all()
     assert (lied["deletion"] > lied["deletion_random"] + .05).all() and (lied["insertion"] < lied["insertion_random"] - .05).all()
-    assert ((told >= 0) & (told <= 1)).all(None)
+    assert ((told >= 0) & (told <= 1)).all(axis=None)
 
 
 def test_deletion(): check_deletion()
