@@ -142,4 +142,4 @@ def show_gate(
         cells[0].set_xlabel(f"{'passes' if row.accepted else 'refused'}: {row.stranger:.2f}\n(limit {gate.limit:.2f})", fontsize=9)
         for ax,j,name in zip(cells[1:], row.index, row.nearest): _draw(ax, gate.films[j] if gate.films else None, name)
     words = '; '.join(f"{t}: {'passes' if r.accepted else 'refused'}, distance {r.stranger:.2f}, nearest {r.nearest[0]}" for t,r in zip(titles, table.itertuples()))
-    return picture(fig, f'{len(films)} films before the gate, limit {gate.limit:.2f}. {words}.')
+    return picture(fig, f"{len(films)} film{'s'*(len(films)>1)} before the gate, limit {gate.limit:.2f}. {words}.")

@@ -108,7 +108,8 @@ def _as_list(films)->list:
     "Films as a list: a folder's files, one film, or several."
     if isinstance(films, (str, Path)): return film_files(films) if Path(films).is_dir() else [Path(films)]
     if isinstance(films, Image.Image): return [films]
-    if isinstance(films, np.ndarray) or any(isinstance(f, np.ndarray) for f in films): raise ValueError('a film is a path or a PIL image: Image.fromarray(array) makes one of an array of greys from 0 to 255')
+    films = list(films)
+    if any(isinstance(f, (np.ndarray, np.number)) for f in films): raise ValueError('a film is a path or a PIL image: Image.fromarray(array) makes one of an array of greys from 0 to 255')
     return [Path(f) if isinstance(f, str) else f for f in films]
 
 def _check_batch(x):

@@ -149,6 +149,11 @@ def test_arrays_are_not_films(gate):
             gate.score(films)
 
 
+def test_films_one_by_one(gate, embedded):
+    "What yields films, such as Path.glob, is as good as a list of them."
+    assert len(gate.score((embedded / "test/chest").glob("*.png"))) == 2
+
+
 def test_a_gate_of_other_weights_is_refused(gate, embedded, tmp_path):
     learn = film_learner(dataloaders(embedded, size=64))
     save_model(learn, tmp_path / "m", gate=gate)
