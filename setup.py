@@ -1,4 +1,5 @@
 "Package metadata stands in settings.ini; this file hands it to setuptools."
+
 from configparser import ConfigParser
 from pathlib import Path
 

@@ -1,15 +1,16 @@
 """Maps: identities, golden numbers, agreement with three other libraries at all eight blocks, and mutants that each check must catch.
 
 A check is a function of the maps under test, so that the same check can be run on a mutant."""
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from rsna_cls import cam as cam_module
-from rsna_cls.cam import BadHead, cam, grad_cam, hires_cam, show_cam
-from rsna_cls.data import film_files, film_tensor
 from torch import nn
 from torchvision.models import densenet121, resnet18
+
+from rsna_cls import BadHead, cam, film_files, film_tensor, grad_cam, hires_cam, show_cam
+from rsna_cls import cam as cam_module
 
 BLOCKS = range(-8, 0)
 TOLERANCE = 1e-5  # of the map's maximum
@@ -45,6 +46,7 @@ def off(a, b, scale=None):
 
 # --- the checks -------------------------------------------------------------------------------------------------------
 
+
 def check_cam_identity(model, x, cam=cam, **_):
     "mean(CAM) + bias = logit, for each class."
     with torch.no_grad():
@@ -64,7 +66,10 @@ def check_last_block(model, x, cam=cam, grad_cam=grad_cam, hires_cam=hires_cam):
 
 def check_golden(model=None, x=None, cam=cam, grad_cam=grad_cam, hires_cam=hires_cam):
     "A net of one 1×1 convolution and one more Linear layer, with numbers worked out by hand."
-    net = nn.Sequential(nn.Sequential(nn.Conv2d(3, 2, 1, bias=False)), nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 2, bias=False)))
+    net = nn.Sequential(
+        nn.Sequential(nn.Conv2d(3, 2, 1, bias=False)),
+        nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 2, bias=False)),
+    )
     with torch.no_grad():
         net[0][0].weight.copy_(torch.tensor([[1.0, 0, 0], [0, -2, 0]])[..., None, None])
         net[1][2].weight.copy_(torch.tensor([[3.0, 1], [-1, 2]]))
@@ -79,25 +84,34 @@ def check_golden(model=None, x=None, cam=cam, grad_cam=grad_cam, hires_cam=hires
 
 def check_golden_deep(model=None, x=None, grad_cam=grad_cam, hires_cam=hires_cam, **_):
     "One squaring layer between maps and pool: the gradient differs from place to place, and Grad-CAM from HiResCAM."
+
     class Square(nn.Module):
-        def forward(self, a): return a * a
-    net = nn.Sequential(nn.Identity(), Square(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2, bias=False))
+        def forward(self, a):
+            return a * a
+
+    net = nn.Sequential(
+        nn.Identity(), Square(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2, bias=False)
+    )
     with torch.no_grad():
         net[4].weight.copy_(torch.tensor([[1.0, 1, 0], [0, 0, 1]]))
     film = torch.zeros(1, 3, 1, 2)
     film[0, 0], film[0, 1] = torch.tensor([[1.0, 3]]), torch.tensor([[2.0, -1]])
     # gradients of class 0: (2·1, 2·3)/2 = (1, 3) and (2, -1); their means 2 and 1/2
-    assert np.allclose(grad_cam(net, film, 0, layer="0", relu=False).flatten(), [2 * 1 + 0.5 * 2, 2 * 3 - 0.5 * 1])
+    assert np.allclose(
+        grad_cam(net, film, 0, layer="0", relu=False).flatten(), [2 * 1 + 0.5 * 2, 2 * 3 - 0.5 * 1]
+    )
     assert np.allclose(hires_cam(net, film, 0, layer="0", relu=False).flatten(), [1 + 4, 9 + 1])
 
 
 def captum_map(model, x, c, block):
     from captum.attr import LayerGradCam
+
     return LayerGradCam(model, model[0][block]).attribute(x, target=c)[:, 0].detach()
 
 
 def torchcam_map(model, x, c, block):
     from torchcam.methods import GradCAM
+
     with GradCAM(model, model[0][block]) as extractor:
         return extractor(c, model(x), normalized=False)[0].detach()
 
@@ -106,6 +120,7 @@ def pytorch_grad_cam_map(model, x, c, block):
     "pytorch-grad-cam's own map before it is stretched to the film's size and to 0…1."
     from pytorch_grad_cam import GradCAM
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
     with GradCAM(model, [model[0][block]]) as peer:
         kept = []
         inner = peer.get_cam_image
@@ -123,17 +138,30 @@ def check_peer(model, x, peer, block, grad_cam=grad_cam):
         p.requires_grad_(True)  # two of the three need it
     want = PEERS[peer](model, x, 1, block)
     mine = grad_cam(model, x, 1, block=block, relu=False)
-    assert off(mine if (want < 0).any() else mine.relu(), want, scale=mine) <= TOLERANCE  # torch-cam cuts off what is negative
+    assert (
+        off(mine if (want < 0).any() else mine.relu(), want, scale=mine) <= TOLERANCE
+    )  # torch-cam cuts off what is negative
     for p in model.parameters():
         p.grad = None
 
 
 # --- the real thing passes --------------------------------------------------------------------------------------------
 
-def test_cam_identity(model, x): check_cam_identity(model, x)
-def test_last_block(model, x): check_last_block(model, x)
-def test_golden(): check_golden()
-def test_golden_deep(): check_golden_deep()
+
+def test_cam_identity(model, x):
+    check_cam_identity(model, x)
+
+
+def test_last_block(model, x):
+    check_last_block(model, x)
+
+
+def test_golden():
+    check_golden()
+
+
+def test_golden_deep():
+    check_golden_deep()
 
 
 @pytest.mark.parametrize("block", BLOCKS)
@@ -145,8 +173,8 @@ def test_peers(model, x, peer, block):
 
 def test_peers_on_real_films(real, learn):
     "At full size, on sixteen real films, in-place layers as they come; captum keeps a copy, as we do."
-    from rsna_cls.data import dataloaders
-    from rsna_cls.learner import film_learner
+    from rsna_cls import dataloaders, film_learner
+
     model = film_learner(dataloaders(real)).model.eval()
     films = film_tensor(film_files(real / "train")[25:41])
     for block in BLOCKS:
@@ -155,13 +183,20 @@ def test_peers_on_real_films(real, learn):
 
 # --- mutants do not ---------------------------------------------------------------------------------------------------
 
+
 def only_channel_0(learn, films, target=None, block=-1, layer=None, relu=True):
     "What the course's first notebook drew: channel 0 instead of all of them."
     combine = lambda act, grad: (grad.mean((2, 3), keepdim=True) * act)[:, 0]
-    return cam_module._maps(learn, films, target, cam_module._by_gradient(cam_module._layer(learn, block, layer), combine))[0]
+    return cam_module._maps(
+        learn,
+        films,
+        target,
+        cam_module._by_gradient(cam_module._layer(learn, block, layer), combine),
+    )[0]
 
 
-def sign_flipped(f): return lambda *args, **kw: -f(*args, **kw)
+def sign_flipped(f):
+    return lambda *args, **kw: -f(*args, **kw)
 
 
 def permuted(model, x, c):
@@ -170,11 +205,14 @@ def permuted(model, x, c):
     return torch.einsum("nkij,k->nij", maps, linear.weight[c].flip(0)).detach()
 
 
-def other_class(f): return lambda model, x, c, **kw: f(model, x, 1 - c, **kw)
+def other_class(f):
+    return lambda model, x, c, **kw: f(model, x, 1 - c, **kw)
 
 
 CAM_MUTANTS = dict(permuted=permuted, sign=sign_flipped(cam), other_class=other_class(cam))
-GRAD_MUTANTS = dict(channel_0=only_channel_0, sign=sign_flipped(grad_cam), other_class=other_class(grad_cam))
+GRAD_MUTANTS = dict(
+    channel_0=only_channel_0, sign=sign_flipped(grad_cam), other_class=other_class(grad_cam)
+)
 
 
 @pytest.mark.parametrize("mutant", CAM_MUTANTS)
@@ -191,7 +229,11 @@ def test_grad_cam_mutants_are_caught(model, x, check, mutant):
         check(model, x, grad_cam=GRAD_MUTANTS[mutant])
 
 
-@pytest.mark.parametrize("peer, block", [("captum", b) for b in BLOCKS] + [(p, b) for p in ("torchcam", "pytorch_grad_cam") for b in (-8, -4, -1)])
+@pytest.mark.parametrize(
+    "peer, block",
+    [("captum", b) for b in BLOCKS]
+    + [(p, b) for p in ("torchcam", "pytorch_grad_cam") for b in (-8, -4, -1)],
+)
 @pytest.mark.parametrize("mutant", GRAD_MUTANTS)
 def test_peers_catch_mutants(model, x, mutant, peer, block):
     with pytest.raises(AssertionError):
@@ -202,14 +244,22 @@ def test_grad_cam_is_no_hires_cam(model, x):
     "Above the last block the two methods are not the same, so neither can stand in for the other."
     with pytest.raises(AssertionError):
         check_golden_deep(grad_cam=hires_cam)
-    assert off(grad_cam(model, x, 1, block=-3, relu=False), hires_cam(model, x, 1, block=-3, relu=False)) > 0.01
+    assert (
+        off(
+            grad_cam(model, x, 1, block=-3, relu=False),
+            hires_cam(model, x, 1, block=-3, relu=False),
+        )
+        > 0.01
+    )
 
 
 # --- the head ---------------------------------------------------------------------------------------------------------
 
+
 def concat_head(body):
     "fastai's usual head: two poolings, batch normalisation, a hidden layer."
     from fastai.vision.learner import create_head
+
     return nn.Sequential(body, create_head(512, 2)).eval()
 
 
@@ -235,18 +285,27 @@ def test_the_usual_head_is_refused_for_a_reason(model, x):
     assert grad_cam(usual, x).shape == (len(x), 3, 3)
 
 
-@pytest.mark.parametrize("change, words", [
-    (lambda net: nn.Sequential(net, nn.Softmax(1)), "something follows"),
-    (lambda net: nn.Sequential(net.conv1, nn.Flatten(), nn.Linear(64 * 48 * 48, 2)), "become"),
-    (lambda net: nn.Sequential(net.conv1, nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(64, 2)), "not the averages"),
-    (lambda net: nn.Sequential(net.conv1, nn.AdaptiveAvgPool2d(1), nn.Flatten()), "no Linear"),
-])
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (lambda net: nn.Sequential(net, nn.Softmax(1)), "something follows"),
+        (lambda net: nn.Sequential(net.conv1, nn.Flatten(), nn.Linear(64 * 48 * 48, 2)), "become"),
+        (
+            lambda net: nn.Sequential(
+                net.conv1, nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(64, 2)
+            ),
+            "not the averages",
+        ),
+        (lambda net: nn.Sequential(net.conv1, nn.AdaptiveAvgPool2d(1), nn.Flatten()), "no Linear"),
+    ],
+)
 def test_other_heads_are_refused(x, change, words):
     with pytest.raises(BadHead, match=words):
         cam(change(resnet18()), x)
 
 
 # --- any model, any film ----------------------------------------------------------------------------------------------
+
 
 def test_torchvision_models(x, course):
     net = resnet18().eval()
@@ -277,7 +336,7 @@ def test_batches_are_joined_in_order(learn, course):
     together = grad_cam(learn, files, relu=False)
     assert len(together) == 24
     for i in (0, 15, 16, 23):
-        assert off(grad_cam(learn, files[i], relu=False), together[i:i + 1]) < 1e-4
+        assert off(grad_cam(learn, files[i], relu=False), together[i : i + 1]) < 1e-4
 
 
 def test_targets_by_name_tensor_and_prediction(learn, x):
@@ -285,6 +344,7 @@ def test_targets_by_name_tensor_and_prediction(learn, x):
     mixed = grad_cam(learn, x, targets, relu=False)
     names = [learn.dls.vocab[t] for t in targets]
     import pandas as pd
+
     for same in (names, torch.tensor(targets), np.array(targets), pd.Series(names)):
         assert torch.equal(grad_cam(learn, x, same, relu=False), mixed)
     with torch.no_grad():
@@ -299,10 +359,16 @@ def test_other_resnets_are_not_guessed(x):
     del net.avgpool
     net.global_pool = pool
     assert cam_module._layer(net, -1) is net.layer4 and cam_module._layer(net, -8) is net.conv1
+
     class Other(nn.Module):
         def __init__(self):
             super().__init__()
-            self.stem, self.layer4, self.fc = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3), nn.Linear(4, 2)
+            self.stem, self.layer4, self.fc = (
+                nn.Conv2d(3, 4, 3),
+                nn.Conv2d(4, 4, 3),
+                nn.Linear(4, 2),
+            )
+
     with pytest.raises(ValueError, match="not a ResNet18"):
         grad_cam(Other(), x)
 
@@ -312,22 +378,42 @@ def test_models_that_do_not_classify(x):
         def __init__(self):
             super().__init__()
             self.conv = nn.Conv2d(3, 2, 3)
-        def forward(self, x): return dict(out=self.conv(x))
+
+        def forward(self, x):
+            return dict(out=self.conv(x))
+
     with pytest.raises(ValueError, match="row of logits"):
         grad_cam(Pair(), x, layer="conv")
 
 
 @pytest.mark.parametrize("f", [cam, grad_cam, hires_cam, show_cam])
-@pytest.mark.parametrize("target, words", [([0], "1 targets for 8 films"), ([0] * 9, "9 targets"), ("knee", "no class"), (2, "0 to 1"), (-1, "0 to 1"), (0.5, "0 to 1"), (True, "0 to 1")])
+@pytest.mark.parametrize(
+    "target, words",
+    [
+        ([0], "1 targets for 8 films"),
+        ([0] * 9, "9 targets"),
+        ("knee", "no class"),
+        (2, "0 to 1"),
+        (-1, "0 to 1"),
+        (0.5, "0 to 1"),
+        (True, "0 to 1"),
+    ],
+)
 def test_bad_targets(learn, x, f, target, words):
     with pytest.raises(ValueError, match=words):
         f(learn, x, target)
 
 
-@pytest.mark.parametrize("films, words", [
-    (torch.zeros(3, 64, 64), "shape"), (torch.zeros(1, 1, 64, 64), "shape"), (torch.zeros(1, 3, 64, 64, dtype=torch.uint8), "normalised"),
-    (torch.full((1, 3, 64, 64), float("inf")), "finite"), ([], "no films"),
-])
+@pytest.mark.parametrize(
+    "films, words",
+    [
+        (torch.zeros(3, 64, 64), "shape"),
+        (torch.zeros(1, 1, 64, 64), "shape"),
+        (torch.zeros(1, 3, 64, 64, dtype=torch.uint8), "normalised"),
+        (torch.full((1, 3, 64, 64), float("inf")), "finite"),
+        ([], "no films"),
+    ],
+)
 def test_bad_films(learn, films, words):
     for f in (cam, grad_cam):
         with pytest.raises(ValueError, match=words):
@@ -349,12 +435,13 @@ def test_layers_that_give_no_map(learn, x):
 
 # --- targets and shapes, again as checks that mutants can be given to -------------------------------------------------
 
+
 def check_one_target_per_film(learn, x, f):
     "A list of targets gives each film the map it has when it is mapped alone."
     targets = [i % 2 for i in range(len(x))]
     mixed = f(learn.model, x, targets, relu=False)
     for i, t in enumerate(targets):
-        assert off(mixed[i:i + 1], f(learn.model, x[i:i + 1], t, relu=False)) < 1e-4
+        assert off(mixed[i : i + 1], f(learn.model, x[i : i + 1], t, relu=False)) < 1e-4
 
 
 def check_wrong_length(learn, x, f):
@@ -365,7 +452,9 @@ def check_wrong_length(learn, x, f):
 
 def check_not_square(learn, x, f):
     "A film that is wider than high, with everything in its right half: so is the heat."
-    net = nn.Sequential(nn.Conv2d(3, 2, 4, 4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 2))
+    net = nn.Sequential(
+        nn.Conv2d(3, 2, 4, 4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 2)
+    )
     with torch.no_grad():
         net[0].weight.fill_(1), net[0].bias.zero_(), net[3].weight.fill_(1)
     film = torch.zeros(1, 3, 32, 80)
@@ -379,13 +468,23 @@ def first_target_for_all(learn, films, target=None, **kw):
 
 
 def cut_to_length(learn, films, target=None, **kw):
-    return grad_cam(learn, films, (list(target) * len(films))[:len(films)] if isinstance(target, list) else target, **kw)
+    return grad_cam(
+        learn,
+        films,
+        (list(target) * len(films))[: len(films)] if isinstance(target, list) else target,
+        **kw,
+    )
 
 
-def transposed(*args, **kw): return grad_cam(*args, **kw).transpose(1, 2)
+def transposed(*args, **kw):
+    return grad_cam(*args, **kw).transpose(1, 2)
 
 
-CHECKS = dict(one_target_per_film=(check_one_target_per_film, first_target_for_all), wrong_length=(check_wrong_length, cut_to_length), not_square=(check_not_square, transposed))
+CHECKS = dict(
+    one_target_per_film=(check_one_target_per_film, first_target_for_all),
+    wrong_length=(check_wrong_length, cut_to_length),
+    not_square=(check_not_square, transposed),
+)
 
 
 @pytest.mark.parametrize("name", CHECKS)
@@ -399,9 +498,17 @@ def test_targets_and_shapes(learn, x, name):
 
 # --- the model stays as it was ----------------------------------------------------------------------------------------
 
+
 def state(model):
-    return ([m.training for m in model.modules()], [p.requires_grad for p in model.parameters()], [p.grad is None for p in model.parameters()],
-            [(len(m._forward_hooks), len(m._forward_pre_hooks), len(m._backward_hooks)) for m in model.modules()])
+    return (
+        [m.training for m in model.modules()],
+        [p.requires_grad for p in model.parameters()],
+        [p.grad is None for p in model.parameters()],
+        [
+            (len(m._forward_hooks), len(m._forward_pre_hooks), len(m._backward_hooks))
+            for m in model.modules()
+        ],
+    )
 
 
 def check_model_stays(model, x, f):
@@ -452,7 +559,11 @@ def calls_backward(model, x):
     if kept[0].requires_grad:
         kept[0].retain_grad()
     logits[:, 1].sum().backward()
-    return (kept[0].grad.mean((2, 3), keepdim=True) * kept[0]).sum(1).detach() if kept[0].requires_grad else None
+    return (
+        (kept[0].grad.mean((2, 3), keepdim=True) * kept[0]).sum(1).detach()
+        if kept[0].requires_grad
+        else None
+    )
 
 
 def forgets_hook(model, x):
@@ -472,7 +583,9 @@ def test_the_model_stays_as_it_was(learn, x, f):
     check_any_caller(learn.model, x, f)
 
 
-@pytest.mark.parametrize("mutant", [leaves_eval, leaves_train, calls_backward, forgets_hook, unfreezes])
+@pytest.mark.parametrize(
+    "mutant", [leaves_eval, leaves_train, calls_backward, forgets_hook, unfreezes]
+)
 def test_a_model_that_does_not_stay_is_noticed(learn, x, mutant):
     with pytest.raises(AssertionError):
         check_model_stays(learn.model, x, mutant)
@@ -508,6 +621,7 @@ def test_one_forward_pass(learn, x):
 
 # --- drawing ----------------------------------------------------------------------------------------------------------
 
+
 def test_show_cam_says_what_it_draws(learn, course):
     pic = show_cam(learn, film_files(course / "test"), target="chest", block=-2)
     assert pic.png[:4] == b"\x89PNG" and pic.alt.count("chest, logit") == 2 and "hottest" in pic.alt
@@ -523,6 +637,7 @@ def test_show_cam_says_all_zero(x):
 
 def test_no_figure_stays_open(learn, course):
     import matplotlib.pyplot as plt
+
     before = plt.get_fignums()
     show_cam(learn, film_files(course / "test"))
     assert plt.get_fignums() == before
@@ -532,19 +647,23 @@ def test_the_overlay_lies_where_the_map_is(tmp_path):
     "A film that is bright in one corner only, on a net that maps brightness: the heat lies in that corner, at the film's own proportions."
     film = np.zeros((120, 240), np.uint8)
     film[:40, 200:] = 255
-    net = nn.Sequential(nn.Conv2d(3, 2, 8, 8), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 2))
+    net = nn.Sequential(
+        nn.Conv2d(3, 2, 8, 8), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 2)
+    )
     with torch.no_grad():
         net[0].weight.fill_(1), net[0].bias.zero_(), net[3].weight.fill_(1)
     heat = grad_cam(net, Image.fromarray(film), 0, layer="0", relu=False)[0]
     i, j = np.unravel_index(int(heat.argmax()), heat.shape)
     assert i < heat.shape[0] / 3 and j > heat.shape[1] * 5 / 6 - 1
-    assert "% of the way from left to right" in show_cam(net, Image.fromarray(film), 0, layer="0").alt
+    assert (
+        "% of the way from left to right" in show_cam(net, Image.fromarray(film), 0, layer="0").alt
+    )
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_on_a_gpu(course):
-    from rsna_cls.data import dataloaders
-    from rsna_cls.learner import film_learner
+    from rsna_cls import dataloaders, film_learner
+
     learn = film_learner(dataloaders(course, size=96, bs=4))
     maps = grad_cam(learn, film_files(course / "val"))
     assert maps.is_cuda

@@ -1,4 +1,5 @@
 "Weights from every place they may come from, and models that come back as they were saved."
+
 import hashlib
 import json
 import pickle
@@ -7,12 +8,21 @@ import zipfile
 import pandas as pd
 import pytest
 import torch
-from rsna_cls import learner
-from rsna_cls.data import FetchError, dataloaders, film_files
-from rsna_cls.evaluate import predict, score
-from rsna_cls.learner import BadModel, film_learner, load_model, save_model
 from safetensors.torch import load_file, save_file
 from torchvision.models import resnet18
+
+from rsna_cls import (
+    BadModel,
+    FetchError,
+    dataloaders,
+    film_files,
+    film_learner,
+    learner,
+    load_model,
+    predict,
+    save_model,
+    score,
+)
 
 
 @pytest.fixture
@@ -57,7 +67,9 @@ def test_imagenet_damaged(dls, hub, monkeypatch, offline):
 
 def test_imagenet_that_would_run_code(dls, hub, monkeypatch, offline, tmp_path):
     class Evil:
-        def __reduce__(self): return (open, (str(tmp_path / "ran"), "w"))
+        def __reduce__(self):
+            return (open, (str(tmp_path / "ran"), "w"))
+
     (hub / "part.pth").write_bytes(pickle.dumps(Evil(), protocol=2))
     digest = hashlib.sha256((hub / "part.pth").read_bytes()).hexdigest()[:8]
     (hub / "part.pth").rename(hub / f"resnet18-{digest}.pth")
@@ -79,27 +91,40 @@ def test_imagenet_downloaded(dls, hub, monkeypatch, tmp_path):
     import http.server
     import threading
     from functools import partial
+
     net, file = put_imagenet(hub, monkeypatch)
     (tmp_path / "www").mkdir()
     file.rename(tmp_path / "www" / file.name)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path / "www"))
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path / "www")
+    )
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setattr(learner, "IMAGENET", f"http://127.0.0.1:{server.server_port}/{file.name}")
     learn = film_learner(dls, "imagenet")
     server.shutdown()
     server.server_close()
-    assert (hub / file.name).exists() and torch.equal(learn.model[0][0].weight.cpu(), net.conv1.weight)
+    assert (hub / file.name).exists() and torch.equal(
+        learn.model[0][0].weight.cpu(), net.conv1.weight
+    )
 
 
 def test_the_embedded_weights():
     "A ResNet18 whose last layer knows each kind, and details of one; small enough to travel in a wheel."
     from importlib import resources
+
     from rsna_cls.pretrain import KINDS
-    with resources.as_file(resources.files("rsna_cls") / "weights/resnet18_simulated.safetensors") as file:
+
+    with resources.as_file(
+        resources.files("rsna_cls") / "weights/resnet18_simulated.safetensors"
+    ) as file:
         state = load_file(file)
         assert file.stat().st_size < 25e6
-    want = {k: v.shape for k, v in resnet18(num_classes=len(KINDS) + 1).state_dict().items() if "num_batches" not in k}
+    want = {
+        k: v.shape
+        for k, v in resnet18(num_classes=len(KINDS) + 1).state_dict().items()
+        if "num_batches" not in k
+    }
     assert {k: v.shape for k, v in state.items()} == want
     assert all(torch.isfinite(v).all() for v in state.values())
 
@@ -127,7 +152,11 @@ def test_save_and_load(learn, course, tmp_path, name):
     assert save_model(learn, tmp_path / name, scores=scores) == tmp_path / name
     again = load_model(tmp_path / name)
     pd.testing.assert_frame_equal(predict(again, films), table, atol=1e-5)
-    assert again.card["classes"] == ["abd", "chest"] and again.card["scores"][0]["measure"] == "accuracy" and again.card["scores"][0]["n"] == 6
+    assert (
+        again.card["classes"] == ["abd", "chest"]
+        and again.card["scores"][0]["measure"] == "accuracy"
+        and again.card["scores"][0]["n"] == 6
+    )
     assert not [p for p in tmp_path.iterdir() if p.name != name]
 
 
@@ -144,22 +173,28 @@ def test_nothing_else_is_overwritten(learn, tmp_path):
     (tmp_path / "m/notes.txt").write_text("mine")
     with zipfile.ZipFile(tmp_path / "films.zip", "w") as z:
         z.writestr("film.png", b"x")
-    (tmp_path / "films.zip").rename(tmp_path / "letter.docx") and (tmp_path / "letter.docx").read_bytes()
+    (tmp_path / "films.zip").rename(tmp_path / "letter.docx") and (
+        tmp_path / "letter.docx"
+    ).read_bytes()
     (tmp_path / "films.zip").write_bytes((tmp_path / "letter.docx").read_bytes())
     for name in ("m", "films.zip", "letter.docx"):
         with pytest.raises(BadModel, match="another name"):
             save_model(learn, tmp_path / name)
-    assert (tmp_path / "m/notes.txt").read_text() == "mine" and zipfile.ZipFile(tmp_path / "films.zip").namelist() == ["film.png"]
+    assert (tmp_path / "m/notes.txt").read_text() == "mine" and zipfile.ZipFile(
+        tmp_path / "films.zip"
+    ).namelist() == ["film.png"]
 
 
 def test_a_save_that_fails_at_the_last_step(learn, tmp_path, monkeypatch):
     save_model(learn, tmp_path / "m", scores={"kept": 1})
     real, calls = learner.os.replace, []
+
     def replace(a, b):
         calls.append(a)
         if len(calls) == 2:
             raise PermissionError("in use")
         real(a, b)
+
     monkeypatch.setattr(learner.os, "replace", replace)
     with pytest.raises(PermissionError):
         save_model(learn, tmp_path / "m")
@@ -175,23 +210,51 @@ def test_a_loaded_model_saved_again_keeps_its_card(learn, tmp_path):
 
 
 def test_models_that_are_not_ours_are_not_saved(course, tmp_path):
-    from fastai.vision.all import CategoryBlock, DataBlock, GrandparentSplitter, ImageBlock, Normalize, Resize, get_image_files, parent_label, resnet18 as arch, vision_learner
-    crop = DataBlock((ImageBlock, CategoryBlock), get_items=get_image_files, splitter=GrandparentSplitter("train", "val"), get_y=parent_label,
-                     item_tfms=Resize(64), batch_tfms=Normalize.from_stats([0.5] * 3, [0.5] * 3)).dataloaders(course, bs=4, num_workers=0)
+    from fastai.vision.all import (
+        CategoryBlock,
+        DataBlock,
+        GrandparentSplitter,
+        ImageBlock,
+        Normalize,
+        Resize,
+        get_image_files,
+        parent_label,
+        vision_learner,
+    )
+    from fastai.vision.all import (
+        resnet18 as arch,
+    )
+
+    crop = DataBlock(
+        (ImageBlock, CategoryBlock),
+        get_items=get_image_files,
+        splitter=GrandparentSplitter("train", "val"),
+        get_y=parent_label,
+        item_tfms=Resize(64),
+        batch_tfms=Normalize.from_stats([0.5] * 3, [0.5] * 3),
+    ).dataloaders(course, bs=4, num_workers=0)
     with pytest.raises(BadModel, match="squeezed"):
         save_model(film_learner(crop), tmp_path / "m")
     with pytest.raises(BadModel, match="only a ResNet18"):
-        save_model(vision_learner(dataloaders(course, size=64, bs=4), arch, pretrained=False), tmp_path / "m")
+        save_model(
+            vision_learner(dataloaders(course, size=64, bs=4), arch, pretrained=False),
+            tmp_path / "m",
+        )
     assert not list(tmp_path.iterdir())
 
 
 def test_the_fingerprint_is_of_contents_and_classes(tmp_path):
     from conftest import write_course
+
     path = write_course(tmp_path / "c")
     prints = [learner._fingerprint(dataloaders(path, size=64, bs=4))]
     (path / "train/chest/chest0.png").rename(path / "train/chest/other.png")
     prints.append(learner._fingerprint(dataloaders(path, size=64, bs=4)))
-    (path / "train/chest").rename(path / "train/x"), (path / "train/abd").rename(path / "train/chest"), (path / "train/x").rename(path / "train/abd")
+    (
+        (path / "train/chest").rename(path / "train/x"),
+        (path / "train/abd").rename(path / "train/chest"),
+        (path / "train/x").rename(path / "train/abd"),
+    )
     prints.append(learner._fingerprint(dataloaders(path, size=64, bs=4)))
     assert prints[0] == prints[1] != prints[2]
 
@@ -199,7 +262,10 @@ def test_the_fingerprint_is_of_contents_and_classes(tmp_path):
 def test_a_failed_save_leaves_the_old_one(learn, tmp_path, monkeypatch):
     save_model(learn, tmp_path / "m")
     before = (tmp_path / "m/model.safetensors").stat().st_mtime_ns
-    def full(*_, **__): raise OSError("No space left on device")
+
+    def full(*_, **__):
+        raise OSError("No space left on device")
+
     monkeypatch.setattr(learner, "save_file", full)
     with pytest.raises(OSError):
         save_model(learn, tmp_path / "m")
@@ -210,7 +276,12 @@ def test_a_failed_save_leaves_the_old_one(learn, tmp_path, monkeypatch):
 def test_models_that_cannot_be_loaded(learn, tmp_path):
     save_model(learn, tmp_path / "m")
     card = json.loads((tmp_path / "m/model.json").read_text())
-    for change, words in [({"classes": ["a"]}, "names no classes"), ({"size": "big"}, "cannot be used"), ({"size": 20000}, "32 to 1024"), ({"classes": ["a", "b", "c"]}, "do not fit")]:
+    for change, words in [
+        ({"classes": ["a"]}, "names no classes"),
+        ({"size": "big"}, "cannot be used"),
+        ({"size": 20000}, "32 to 1024"),
+        ({"classes": ["a", "b", "c"]}, "do not fit"),
+    ]:
         (tmp_path / "m/model.json").write_text(json.dumps(card | change))
         with pytest.raises(BadModel, match=words):
             load_model(tmp_path / "m")
@@ -237,8 +308,8 @@ def test_the_card_names_no_file(learn, course, tmp_path):
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_the_recipe_on_the_real_films(real, seed):
     "1 + 5 epochs from the embedded weights: at least 9 of 10 validation films, and both test films."
-    from rsna_cls.augment import film_tfms
-    from rsna_cls.finetune import fine_tune
+    from rsna_cls import film_tfms, fine_tune
+
     learn = film_learner(dataloaders(real, tfms=film_tfms(), seed=seed), seed=seed)
     fine_tune(learn, seed=seed)
     for folder, least in (("val", 9), ("test", 2)):

@@ -1,4 +1,5 @@
 "Rules for the repository itself: notebooks and code agree, lessons keep to their skeleton, nothing breaks in Colab."
+
 import ast
 import json
 import re
@@ -22,10 +23,12 @@ LESSONS = [p for p in NOTEBOOKS if p.parent.name == "lessons"]
 MODULES = sorted((HERE / "rsna_cls").glob("*.py"))
 
 
-def read(path): return nbformat.read(path, as_version=4)
+def read(path):
+    return nbformat.read(path, as_version=4)
 
 
-def code_cells(path): return [c for c in read(path).cells if c.cell_type == "code"]
+def code_cells(path):
+    return [c for c in read(path).cells if c.cell_type == "code"]
 
 
 def test_there_is_something_to_check():
@@ -35,17 +38,27 @@ def test_there_is_something_to_check():
 def test_export_and_clean_leave_no_diff(tmp_path):
     for name in ("nbs", "rsna_cls", "pyproject.toml", "settings.ini", "README.md"):
         src = HERE / name
-        shutil.copytree(src, tmp_path / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")) if src.is_dir() else shutil.copy(src, tmp_path)
+        shutil.copytree(
+            src,
+            tmp_path / name,
+            symlinks=True,
+            ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"),
+        ) if src.is_dir() else shutil.copy(src, tmp_path)
     for command in ("nbdev-export", "nbdev-clean"):
-        subprocess.run([Path(sys.executable).with_name(command)], cwd=tmp_path, check=True, capture_output=True)
+        subprocess.run(
+            [Path(sys.executable).with_name(command)], cwd=tmp_path, check=True, capture_output=True
+        )
     for src in [*NOTEBOOKS, *MODULES]:
-        assert (tmp_path / src.relative_to(HERE)).read_text() == src.read_text(), f"{src.relative_to(HERE)}: run nbdev-export and nbdev-clean"
+        assert (tmp_path / src.relative_to(HERE)).read_text() == src.read_text(), (
+            f"{src.relative_to(HERE)}: run nbdev-export and nbdev-clean"
+        )
     made = {p.name for p in (tmp_path / "rsna_cls").glob("*.py")}
     assert made == {p.name for p in MODULES}
 
 
 def test_versions_agree():
     import rsna_cls
+
     config = ConfigParser(interpolation=None)
     config.read(HERE / "settings.ini")
     assert config["DEFAULT"]["version"] == rsna_cls.__version__
@@ -63,13 +76,31 @@ def test_made_files_are_fresh():
 def test_the_address_stands_in_settings_alone():
     git = re.search(r"^git_url = (.*)$", (HERE / "settings.ini").read_text(), re.M)[1]
     made = set(docs.wanted())
-    skip = {".git", ".venv", "build", "dist", "__pycache__", ".pytest_cache", ".ipynb_checkpoints", "rsna_cls.egg-info", "data"}
+    skip = {
+        ".git",
+        ".venv",
+        "build",
+        "dist",
+        "__pycache__",
+        ".pytest_cache",
+        ".ipynb_checkpoints",
+        "rsna_cls.egg-info",
+        "data",
+    }
     files = [p for p in HERE.rglob("*") if not skip & set(p.relative_to(HERE).parts)]
     assert len(files) > 30
     for p in files:
-        if p.name == "settings.ini" or p in made or p.suffix in (".png", ".safetensors") or p.is_symlink() or not p.is_file():
+        if (
+            p.name == "settings.ini"
+            or p in made
+            or p.suffix in (".png", ".safetensors")
+            or p.is_symlink()
+            or not p.is_file()
+        ):
             continue
-        assert git not in p.read_text(encoding="utf-8"), f"{p} names the repository's address: settings.ini is its place"
+        assert git not in p.read_text(encoding="utf-8"), (
+            f"{p} names the repository's address: settings.ini is its place"
+        )
 
 
 def test_addresses_follow_settings(tmp_path, monkeypatch):
@@ -80,7 +111,11 @@ def test_addresses_follow_settings(tmp_path, monkeypatch):
     monkeypatch.setattr(docs, "addresses", lambda: elsewhere)
     for path in LESSONS:
         text = docs.stamped(path)
-        assert "github/someone/else/blob" in text and "git+https://github.com/someone/else@" in text and old not in text
+        assert (
+            "github/someone/else/blob" in text
+            and "git+https://github.com/someone/else@" in text
+            and old not in text
+        )
     assert "git clone https://github.com/someone/else" in docs.readme()
 
 
@@ -102,11 +137,29 @@ def test_code_takes_its_input_s_device(path):
     "No .cuda(), and no tensor made without a device."
     text = path.read_text()
     assert ".cuda(" not in text
-    makers = {"tensor", "zeros", "ones", "full", "arange", "linspace", "eye", "rand", "randn", "randint", "empty"}
+    makers = {
+        "tensor",
+        "zeros",
+        "ones",
+        "full",
+        "arange",
+        "linspace",
+        "eye",
+        "rand",
+        "randn",
+        "randint",
+        "empty",
+    }
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and isinstance(node.func.value, ast.Name)
+        ):
             if node.func.value.id == "torch" and node.func.attr in makers:
-                assert "device" in {k.arg for k in node.keywords}, f"{path.name}:{node.lineno}: {ast.unparse(node)}"
+                assert "device" in {k.arg for k in node.keywords}, (
+                    f"{path.name}:{node.lineno}: {ast.unparse(node)}"
+                )
 
 
 def test_a_missing_device_is_noticed(tmp_path):
@@ -120,7 +173,14 @@ def public_functions():
     "The functions in each module's __all__."
     for path in MODULES:
         tree = ast.parse(path.read_text())
-        names = next((ast.literal_eval(n.value) for n in tree.body if isinstance(n, ast.Assign) and getattr(n.targets[0], "id", "") == "__all__"), [])
+        names = next(
+            (
+                ast.literal_eval(n.value)
+                for n in tree.body
+                if isinstance(n, ast.Assign) and getattr(n.targets[0], "id", "") == "__all__"
+            ),
+            [],
+        )
         for node in tree.body:
             if isinstance(node, ast.FunctionDef) and node.name in names:
                 yield path, node, path.read_text().split("\n")
@@ -134,18 +194,28 @@ def test_public_functions_are_documented():
         doc = ast.get_docstring(node)
         assert doc and "\n" not in doc, f"{path.name}: {node.name} has no one-line docstring"
         for arg in node.args.args + node.args.kwonlyargs:
-            assert "#" in lines[arg.lineno - 1], f"{path.name}: {node.name}({arg.arg}) is not explained"
+            assert "#" in lines[arg.lineno - 1], (
+                f"{path.name}: {node.name}({arg.arg}) is not explained"
+            )
 
 
 def count_code(path):
     "Lines of code; what explains is not counted: comments, docstrings, and the lines that document one argument each."
     text, said = path.read_text(), set()
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Module)) and ast.get_docstring(node):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Module)) and ast.get_docstring(
+            node
+        ):
             said |= set(range(node.body[0].lineno, node.body[0].end_lineno + 1))
         if isinstance(node, ast.FunctionDef):
-            said |= {a.lineno for a in node.args.args + node.args.kwonlyargs if a.lineno != node.lineno}
-    return sum(1 for k, line in enumerate(text.split("\n"), 1) if line.strip() and not line.strip().startswith("#") and k not in said)
+            said |= {
+                a.lineno for a in node.args.args + node.args.kwonlyargs if a.lineno != node.lineno
+            }
+    return sum(
+        1
+        for k, line in enumerate(text.split("\n"), 1)
+        if line.strip() and not line.strip().startswith("#") and k not in said
+    )
 
 
 def test_the_library_stays_small():
@@ -156,8 +226,19 @@ def test_the_library_stays_small():
 
 # --- lessons ----------------------------------------------------------------------------------------------------------
 
-SKELETON = ["Open in Colab", "# 1", "## What you will be able to do", "## Time and hardware", "Not for clinical use", "#@title Set up", "#@title Your choices",
-            "## What we learned", "## Questions", "## Exercises", "## Further reading"]
+SKELETON = [
+    "Open in Colab",
+    "# 1",
+    "## What you will be able to do",
+    "## Time and hardware",
+    "Not for clinical use",
+    "#@title Set up",
+    "#@title Your choices",
+    "## What we learned",
+    "## Questions",
+    "## Exercises",
+    "## Further reading",
+]
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.name)
@@ -166,9 +247,17 @@ class TestLesson:
         nb = read(path)
         everything = "\n".join(c.source for c in nb.cells)
         assert path.name in nb.cells[0].source and "colab.research.google.com" in nb.cells[0].source
-        at = [everything.find(s) for s in [s.replace("# 1", f"# {int(path.name[:2])}") for s in SKELETON]]
+        at = [
+            everything.find(s)
+            for s in [s.replace("# 1", f"# {int(path.name[:2])}") for s in SKELETON]
+        ]
         assert -1 not in at and at == sorted(at), dict(zip(SKELETON, at))
-        for words in ("Predict before you run", "At the viewbox", "You should see", "Upload no patient data"):
+        for words in (
+            "Predict before you run",
+            "At the viewbox",
+            "You should see",
+            "Upload no patient data",
+        ):
             assert words in everything
         goals = next(c.source for c in nb.cells if "What you will be able to do" in c.source)
         assert 3 <= len(re.findall(r"^- ", goals, re.M)) <= 5
@@ -180,7 +269,9 @@ class TestLesson:
 
     def test_one_set_up_cell_everywhere(self, path):
         set_up = [c.source for c in code_cells(path) if "#@title Set up" in c.source]
-        assert set_up == [next(c.source for c in code_cells(LESSONS[0]) if "#@title Set up" in c.source)]
+        assert set_up == [
+            next(c.source for c in code_cells(LESSONS[0]) if "#@title Set up" in c.source)
+        ]
         assert "--no-deps" in set_up[0] and "-U" not in set_up[0]
 
     def test_parameters_cell(self, path):
@@ -194,7 +285,11 @@ class TestLesson:
         found = 0
         for cell in code_cells(path):
             has_form = "#@param" in cell.source
-            assert not has_form or cell.source.startswith("#@title ") and cell.metadata.get("cellView") == "form"
+            assert (
+                not has_form
+                or cell.source.startswith("#@title ")
+                and cell.metadata.get("cellView") == "form"
+            )
             for line in cell.source.split("\n"):
                 if "#@param" in line:
                     check_form(line)
@@ -204,7 +299,9 @@ class TestLesson:
     def test_images_have_alt_text(self, path):
         for cell in read(path).cells:
             if cell.cell_type == "markdown":
-                assert "![](" not in cell.source and not re.search(r"<img(?![^>]*\balt=)", cell.source)
+                assert "![](" not in cell.source and not re.search(
+                    r"<img(?![^>]*\balt=)", cell.source
+                )
 
 
 def check_form(line):
@@ -218,14 +315,36 @@ def check_form(line):
         options, rest = re.fullmatch(r"(\[.*?\])\s*(\{.*\})?", form).groups()
         assert value in json.loads(options) and rest in (None, "{allow-input:true}")
         return
-    fields = dict(re.findall(r"([\w-]+):\s*(\"[^\"]*\"|[^,}]+)", re.fullmatch(r"\{(.*)\}", form)[1]))
+    fields = dict(
+        re.findall(r"([\w-]+):\s*(\"[^\"]*\"|[^,}]+)", re.fullmatch(r"\{(.*)\}", form)[1])
+    )
     kind = fields["type"].strip('"')
-    assert isinstance(value, {"boolean": bool, "string": str, "number": (int, float), "integer": int, "slider": (int, float), "raw": object, "date": str}[kind])
+    assert isinstance(
+        value,
+        {
+            "boolean": bool,
+            "string": str,
+            "number": (int, float),
+            "integer": int,
+            "slider": (int, float),
+            "raw": object,
+            "date": str,
+        }[kind],
+    )
     if kind == "slider":
         assert float(fields["min"]) <= value <= float(fields["max"]) and float(fields["step"]) > 0
 
 
-@pytest.mark.parametrize("line", ['a = f(2) #@param {type:"integer"}', 'a = "x" #@param ["y"]', 'a = 9 #@param {type:"slider", min:0, max:5, step:1}', 'a = 1 #@param {type:"colour"}', "a = 1 #@param"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        'a = f(2) #@param {type:"integer"}',
+        'a = "x" #@param ["y"]',
+        'a = 9 #@param {type:"slider", min:0, max:5, step:1}',
+        'a = 1 #@param {type:"colour"}',
+        "a = 1 #@param",
+    ],
+)
 def test_bad_forms_are_caught(line):
     with pytest.raises((AssertionError, ValueError, KeyError, TypeError)):
         check_form(line)
@@ -234,8 +353,14 @@ def test_bad_forms_are_caught(line):
 def test_no_original_film_is_in_the_repository(real):
     "The real films' licences are their articles'."
     import hashlib
-    from rsna_cls.data import film_files
+
+    from rsna_cls import film_files
+
     originals = {hashlib.sha256(f.read_bytes()).hexdigest() for f in film_files(real)}
     for p in HERE.rglob("*"):
-        if p.suffix in (".png", ".jpg", ".dcm") and not {".venv", "build", ".git"} & set(p.parts) and p.is_file():
+        if (
+            p.suffix in (".png", ".jpg", ".dcm")
+            and not {".venv", "build", ".git"} & set(p.parts)
+            and p.is_file()
+        ):
             assert hashlib.sha256(p.read_bytes()).hexdigest() not in originals, p

@@ -1,4 +1,5 @@
 "Widgets without a browser, on both generations of ipywidgets; what they compute is tested in their notebook."
+
 import os
 import subprocess
 import sys
@@ -12,9 +13,9 @@ import sys, warnings
 warnings.simplefilter('ignore')
 import ipywidgets
 assert ipywidgets.__version__ == sys.argv[2], ipywidgets.__version__
-from rsna_cls.data import dataloaders
-from rsna_cls.learner import film_learner
-from rsna_cls.widgets import augment_explorer, cam_explorer, quiz
+from rsna_cls import dataloaders
+from rsna_cls import film_learner
+from rsna_cls import augment_explorer, cam_explorer, quiz
 learn = film_learner(dataloaders(sys.argv[1], size=64, bs=4))
 explorer = cam_explorer(learn, sys.argv[1] + '/val', 'chest')
 film, method, target, block, opacity, out = explorer.children
@@ -40,7 +41,12 @@ print('all of them answer')
 
 
 def walk(course, version, **env):
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", WALK, str(course), version], capture_output=True, text=True, env=os.environ | env)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", WALK, str(course), version],
+        capture_output=True,
+        text=True,
+        env=os.environ | env,
+    )
     assert done.returncode == 0 and "all of them answer" in done.stdout, done.stdout + done.stderr
 
 
@@ -51,7 +57,23 @@ def test_this_ipywidgets(course):
 
 def test_colab_s_ipywidgets(course, tmp_path):
     "Colab keeps version 7.7.1; it is put in front of the environment's own."
-    fetched = subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", tmp_path, "ipywidgets==7.7.1", "ipython-genutils"], capture_output=True, text=True, timeout=300)
+    fetched = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "--no-deps",
+            "--target",
+            tmp_path,
+            "ipywidgets==7.7.1",
+            "ipython-genutils",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     if fetched.returncode:
         pytest.skip("needs the internet: ipywidgets 7.7.1 could not be fetched")
     walk(course, "7.7.1", PYTHONPATH=str(tmp_path))
@@ -60,5 +82,20 @@ def test_colab_s_ipywidgets(course, tmp_path):
 def test_nothing_is_kept_about_the_person():
     "The module opens no file and no connection, and no lesson carries widget state."
     code = (HERE / "rsna_cls/widgets.py").read_text()
-    assert not any(word in code for word in ("open(", "write_", "requests", "urllib", "socket", "environ", "FileUpload", "logging"))
-    assert all("application/vnd.jupyter.widget" not in p.read_text() for p in (HERE / "nbs").rglob("*.ipynb"))
+    assert not any(
+        word in code
+        for word in (
+            "open(",
+            "write_",
+            "requests",
+            "urllib",
+            "socket",
+            "environ",
+            "FileUpload",
+            "logging",
+        )
+    )
+    assert all(
+        "application/vnd.jupyter.widget" not in p.read_text()
+        for p in (HERE / "nbs").rglob("*.ipynb")
+    )

@@ -1,6 +1,7 @@
 """Write what is made from something else: addresses in the notebooks from settings.ini, README.md from nbs/index.ipynb.
 
 `python tools/docs.py` writes; tests/test_repository.py asks `stale()` whether anything would change."""
+
 import re
 from configparser import ConfigParser
 from pathlib import Path
@@ -38,8 +39,14 @@ def readme() -> str:
     nb = nbformat.reads(stamped(HERE / "nbs/index.ipynb"), as_version=4)
     nb.cells = [c for c in nb.cells if not c.source.startswith("#| ")]
     text = MarkdownExporter().from_notebook_node(nb)[0]
-    text = re.sub(r"\]\((images|lessons)/", r"](nbs/\1/", text)  # the README stands one folder higher
-    return "<!-- made from nbs/index.ipynb by `make docs`: change it there -->\n\n" + text.strip() + "\n"
+    text = re.sub(
+        r"\]\((images|lessons)/", r"](nbs/\1/", text
+    )  # the README stands one folder higher
+    return (
+        "<!-- made from nbs/index.ipynb by `make docs`: change it there -->\n\n"
+        + text.strip()
+        + "\n"
+    )
 
 
 def wanted() -> dict:
@@ -50,7 +57,11 @@ def wanted() -> dict:
 
 def stale() -> list:
     "The files that are not as they should be."
-    return [path for path, text in wanted().items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    return [
+        path
+        for path, text in wanted().items()
+        if not path.exists() or path.read_text(encoding="utf-8") != text
+    ]
 
 
 if __name__ == "__main__":

@@ -2,15 +2,16 @@
 
 Each figure is the median of processor time over several rounds in which the candidates take turns, so that a machine whose speed drifts
 slows all of them. The ratios are taken round by round."""
+
 import resource
 import statistics
 import time
 
 import pytest
 import torch
-from rsna_cls.cam import cam_atlas, grad_cam
-from rsna_cls.learner import _resnet18
 from torch import nn
+
+from rsna_cls import cam_atlas, grad_cam, pretrained_resnet18
 
 
 def cpu_seconds(f):
@@ -30,8 +31,11 @@ def in_turn(candidates, rounds):
 @pytest.fixture(scope="module")
 def model():
     torch.set_num_threads(1)  # threads that wait for each other burn processor time
-    net, _ = _resnet18("simulated")
-    return nn.Sequential(nn.Sequential(*list(net.children())[:-2]), nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 2))).eval()
+    net, _ = pretrained_resnet18("simulated")
+    return nn.Sequential(
+        nn.Sequential(*list(net.children())[:-2]),
+        nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 2)),
+    ).eval()
 
 
 @pytest.mark.parametrize("films", [16, 1])
@@ -40,6 +44,7 @@ def test_grad_cam_at_the_last_block(model, films, capsys):
     from pytorch_grad_cam import GradCAM
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
     from torchcam.methods import GradCAM as TorchCAM
+
     x, last = torch.randn(films, 3, 224, 224), model[0][-1]
 
     def torch_cam():
@@ -55,13 +60,25 @@ def test_grad_cam_at_the_last_block(model, films, capsys):
             model(x)
 
     captum = LayerGradCam(model, last)
-    rounds = in_turn({"rsna_cls": lambda: grad_cam(model, x, 1), "torch-cam": torch_cam, "captum": lambda: captum.attribute(x, target=1),
-                      "pytorch-grad-cam": pytorch_grad_cam, "forward pass": forward_alone}, rounds=9)
+    rounds = in_turn(
+        {
+            "rsna_cls": lambda: grad_cam(model, x, 1),
+            "torch-cam": torch_cam,
+            "captum": lambda: captum.attribute(x, target=1),
+            "pytorch-grad-cam": pytorch_grad_cam,
+            "forward pass": forward_alone,
+        },
+        rounds=9,
+    )
     with capsys.disabled():
-        print(f"\nGrad-CAM, ResNet18, last block, {films} film(s) of 224 px, {torch.get_num_threads()} thread, {len(rounds)} rounds")
+        print(
+            f"\nGrad-CAM, ResNet18, last block, {films} film(s) of 224 px, {torch.get_num_threads()} thread, {len(rounds)} rounds"
+        )
         print(f"{'':18}{'CPU s, median':>14}{'time / rsna_cls, median':>26}")
         for name in rounds[0]:
-            print(f"{name:18}{statistics.median(r[name] for r in rounds):14.3f}{statistics.median(r[name] / r['rsna_cls'] for r in rounds):26.2f}")
+            print(
+                f"{name:18}{statistics.median(r[name] for r in rounds):14.3f}{statistics.median(r[name] / r['rsna_cls'] for r in rounds):26.2f}"
+            )
 
 
 def test_all_maps_of_a_film(model, capsys):
@@ -70,6 +87,7 @@ def test_all_maps_of_a_film(model, capsys):
     from pytorch_grad_cam import GradCAM
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
     from torchcam.methods import GradCAM as TorchCAM
+
     x, blocks = torch.randn(1, 3, 224, 224), list(model[0])
 
     def captum():
@@ -96,12 +114,25 @@ def test_all_maps_of_a_film(model, capsys):
     for m in model.modules():  # torch-cam cannot map a layer that the next one overwrites
         if hasattr(m, "inplace"):
             m.inplace = False
-    rounds = in_turn({"forward pass": forward_alone, "rsna_cls": lambda: cam_atlas(model, x), "captum": captum, "torch-cam": torch_cam, "pytorch-grad-cam": pytorch_grad_cam}, rounds=9)
+    rounds = in_turn(
+        {
+            "forward pass": forward_alone,
+            "rsna_cls": lambda: cam_atlas(model, x),
+            "captum": captum,
+            "torch-cam": torch_cam,
+            "pytorch-grad-cam": pytorch_grad_cam,
+        },
+        rounds=9,
+    )
     with capsys.disabled():
-        print(f"\nAll 16 maps of a film, ResNet18, 224 px, {torch.get_num_threads()} thread, {len(rounds)} rounds")
+        print(
+            f"\nAll 16 maps of a film, ResNet18, 224 px, {torch.get_num_threads()} thread, {len(rounds)} rounds"
+        )
         print(f"{'':18}{'CPU s, median':>14}{'/ forward, median':>20}{'/ rsna_cls, median':>20}")
         for name in rounds[0]:
-            print(f"{name:18}{statistics.median(r[name] for r in rounds):14.3f}{statistics.median(r[name] / r['forward pass'] for r in rounds):20.2f}{statistics.median(r[name] / r['rsna_cls'] for r in rounds):20.2f}")
+            print(
+                f"{name:18}{statistics.median(r[name] for r in rounds):14.3f}{statistics.median(r[name] / r['forward pass'] for r in rounds):20.2f}{statistics.median(r[name] / r['rsna_cls'] for r in rounds):20.2f}"
+            )
 
 
 @pytest.mark.parametrize("size", [128, 224])
@@ -109,14 +140,21 @@ def test_simulated_films(size, capsys):
     "Films per second on two processes, chests and abdomens by turns, and all kinds by turns; the start of the processes is not counted."
     import multiprocessing
     from functools import partial
+
     from rsna_cls.simulate import KINDS
-    with multiprocessing.get_context("spawn").Pool(2, initializer=_one_thread) as pool, capsys.disabled():
+
+    with (
+        multiprocessing.get_context("spawn").Pool(2, initializer=_one_thread) as pool,
+        capsys.disabled(),
+    ):
         pool.map(partial(_simulate, size=size), [("chest", 0), ("abd", 0)] * 2)
         for what, kinds in (("chests and abdomens", KINDS[:2]), ("all kinds", KINDS)):
             jobs, started = [(kinds[i % len(kinds)], i) for i in range(120)], time.perf_counter()
             cpu = sum(pool.map(partial(_simulate, size=size), jobs, chunksize=4))
             wall = time.perf_counter() - started
-            print(f"\nsimulated films, {size} px, {what}: {len(jobs) / wall:.1f} per second on two processes (n = {len(jobs)}; {1000 * cpu / len(jobs):.0f} ms of processor time each)")
+            print(
+                f"\nsimulated films, {size} px, {what}: {len(jobs) / wall:.1f} per second on two processes (n = {len(jobs)}; {1000 * cpu / len(jobs):.0f} ms of processor time each)"
+            )
 
 
 def _one_thread():
@@ -124,7 +162,8 @@ def _one_thread():
 
 
 def _simulate(job, size):
-    from rsna_cls.simulate import simulate_film
+    from rsna_cls import simulate_film
+
     started = time.process_time()
     simulate_film(*job, size=size)
     return time.process_time() - started
@@ -134,9 +173,15 @@ def test_start_up(capsys):
     "How long the imports take, each in a process of its own."
     import subprocess
     import sys
+
     with capsys.disabled():
         print("\nImport, wall seconds, median of 5")
-        for line in ("import rsna_cls", "import rsna_cls.data", "import rsna_cls.cam", "import fastai.vision.all"):
+        for line in (
+            "import rsna_cls",
+            "import rsna_cls.data",
+            "import rsna_cls.cam",
+            "import fastai.vision.all",
+        ):
             times = []
             for _ in range(5):
                 started = time.perf_counter()
