@@ -1,4 +1,4 @@
-# demo · test · bench · lab · clean    (each sets .venv up by itself when it is missing or stale)
+# demo · test · style · bench · lab · clean    (each sets .venv up by itself when it is missing or stale)
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
@@ -6,15 +6,16 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONPATH
 
-.PHONY: help demo test bench lab docs figures clean .venv
+.PHONY: help demo test style bench lab docs figures clean .venv
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    run lesson 01 from the films to the heat maps; writes build/01_first_classifier.html"
 	@echo "make test    every check there is"
+	@echo "make style   the quick ones: ruff and mypy"
 	@echo "make bench   speed beside other libraries"
 	@echo "make lab     open the lessons in JupyterLab"
-	@echo "make docs    write README.md and the lessons' badges from nbs/index.ipynb and settings.ini"
+	@echo "make docs    write README.md and the lessons' badges from nbs/index.ipynb and settings.ini, and the package's list of names"
 	@echo "make figures draw the home page's figures"
 	@echo "make clean   remove what the other targets made, .venv excepted"
 
@@ -32,11 +33,17 @@ help:
 demo: .venv/.ready
 	@$(BIN)/python tools/demo.py
 
-test: .venv/.ready
+test: style
 	@echo "Checking the library's notebooks …"
 	@$(BIN)/nbdev-test --skip-folder-re '^(lessons|\.)' --n-workers 1
 	@echo "Checking the rest …"
 	@$(BIN)/python -m pytest tests --ignore tests/bench -ra
+
+style: .venv/.ready
+	@echo "Checking style and types …"
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
 
 bench: .venv/.ready
 	@$(BIN)/python -m pytest tests/bench -q -s
@@ -46,11 +53,12 @@ lab: .venv/.ready
 
 docs: .venv/.ready
 	@$(BIN)/python tools/docs.py
+	@$(BIN)/python tools/stub.py
 
 figures: .venv/.ready
 	@$(BIN)/python -W ignore tools/figures.py
 
 clean:
-	rm -rf build dist *.egg-info .pytest_cache .benchmarks _proc _docs
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .benchmarks _proc _docs
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 	find . -name .ipynb_checkpoints -not -path './.venv/*' -prune -exec rm -rf {} +

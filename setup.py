@@ -24,7 +24,7 @@ setup(
     python_requires=f">={cfg['min_python']}",
     packages=find_packages(include=["rsna_cls", "rsna_cls.*"]),
     # rsna_cls/films is a link to data/: the embedded films travel in the wheel under that name
-    package_data={"rsna_cls": ["weights/*", "films/*", "films/*/*/*"]},
+    package_data={"rsna_cls": ["*.pyi", "py.typed", "weights/*", "films/*", "films/*/*/*"]},
     install_requires=cfg["requirements"].split(),
     extras_require={"dicom": dicom, "dev": dicom + dev},
     entry_points={"nbdev": ["rsna_cls=rsna_cls._modidx:d"]},

@@ -1,4 +1,4 @@
-"What the tests share. Real films are found through RSNA_CLS_DATA; tests that need them skip without it."
+"What the tests share. The real films are found through RSNA_CLS_DATA; without it, tests skip."
 
 import os
 from pathlib import Path
@@ -14,20 +14,46 @@ if os.environ.get("RSNA_CLS_DATA"):  # a relative path means one from where the 
 
 
 def write_course(path, n=6, size=(60, 80), seed=0):
-    "A course folder of toy films: a small bright disc for chest, a large one for abd, and a striped surprise."
+    "Toy films: a small bright disc for chest, a large one for abd, and a striped surprise."
     rng = np.random.default_rng(seed)
-    y, x = np.mgrid[-1 : 1 : size[0] * 1j, -1 : 1 : size[1] * 1j]
-    for split, k in (("train", n), ("val", 3), ("test", 1)):
+    height, width = size
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    for split, count in (("train", n), ("val", 3), ("test", 1)):
         for radius, name in ((0.4, "chest"), (0.8, "abd")):
-            for i in range(k):
+            folder = path / split / name
+            folder.mkdir(parents=True, exist_ok=True)
+            for i in range(count):
                 film = 180 * (np.hypot(x, y) < radius) + rng.integers(0, 40, size)
-                file = path / split / name / f"{name}{i}.png"
-                file.parent.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(film.astype(np.uint8)).save(file)
-    Image.fromarray((np.arange(60 * 60).reshape(60, 60) % 7 * 30).astype(np.uint8)).save(
-        path / "elbow.png"
-    )
+                Image.fromarray(film.astype(np.uint8)).save(folder / f"{name}{i}.png")
+    stripes = np.arange(60 * 60).reshape(60, 60) % 7 * 30
+    Image.fromarray(stripes.astype(np.uint8)).save(path / "elbow.png")
     return path
+
+
+def make_dicom(path, pixels, **tags):
+    "An uncompressed DICOM file with these pixels (h, w)."
+    pydicom = pytest.importorskip("pydicom")
+    ds = pydicom.Dataset()
+    ds.file_meta = pydicom.dataset.FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    ds.SOPClassUID = "1.2.840.10008.5.1.4.1.1.1"  # Digital X-Ray Image Storage
+    ds.SOPInstanceUID = "1.2.3"
+    ds.PatientName = "Secret^Name"
+    ds.SamplesPerPixel = 1
+    ds.PhotometricInterpretation = "MONOCHROME2"
+    ds.Rows, ds.Columns = pixels.shape
+    ds.BitsAllocated = 16
+    ds.BitsStored = 12
+    ds.HighBit = 11
+    ds.PixelRepresentation = 0
+    ds.PixelData = pixels.astype("<u2").tobytes()
+    for name, value in tags.items():
+        setattr(ds, name, value)
+    pydicom.dcmwrite(path, ds, enforce_file_format=True)
+    return path
+
+
+RAMP = np.tile(np.arange(0, 4096, 16), (64, 1))  # every grey from 0 to 4080, shape (64, 256)
 
 
 @pytest.fixture(scope="session")
@@ -43,25 +69,19 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.delenv("RSNA_CLS_DATA", raising=False)
     from rsna_cls import cache_folder
 
-    if not cache_folder().is_relative_to(
-        tmp_path
-    ):  # elsewhere than on Linux the cache does not follow that variable
-        monkeypatch.setattr("rsna_cls.data._cache", lambda: tmp_path / "cache/rsna_cls")
-    return tmp_path / "cache/rsna_cls"
+    # Elsewhere than on Linux the cache does not follow that variable.
+    folder = tmp_path / "cache/rsna_cls"
+    if not cache_folder().is_relative_to(tmp_path):
+        monkeypatch.setattr("rsna_cls.fetch.cache_folder", lambda: folder)
+    return folder
 
 
 @pytest.fixture
 def offline(monkeypatch):
     "Every request goes to a port of this machine where nobody listens."
-    for name in (
-        "http_proxy",
-        "https_proxy",
-        "HTTP_PROXY",
-        "HTTPS_PROXY",
-        "all_proxy",
-        "ALL_PROXY",
-    ):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for scheme in ("http", "https", "all"):
+        for name in (f"{scheme}_proxy", f"{scheme.upper()}_PROXY"):
+            monkeypatch.setenv(name, "http://127.0.0.1:9")
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
 
@@ -73,8 +93,9 @@ def real(tmp_path_factory):
         pytest.skip("needs the real films: set RSNA_CLS_DATA to their folder or zip")
     from rsna_cls import fetch_data
 
+    folder = tmp_path_factory.mktemp("real")
     with pytest.MonkeyPatch.context() as patch:  # unpack into the tests' own cache, not the user's
-        patch.setattr("rsna_cls.data._cache", lambda: tmp_path_factory.mktemp("real"))
+        patch.setattr("rsna_cls.fetch.cache_folder", lambda: folder)
         return fetch_data(os.environ["RSNA_CLS_DATA"])
 
 

@@ -1,26 +1,46 @@
-"""Maps: identities, golden numbers, agreement with three other libraries at all eight blocks, and mutants that each check must catch.
+"""Maps: identities, golden numbers, agreement with three other libraries at all eight blocks.
 
-A check is a function of the maps under test, so that the same check can be run on a mutant."""
+A check is a function of the maps under test, so that the same check can be run on a mutant: each
+mutant must be caught."""
+
+import importlib
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
-from PIL import Image
+from fastai.vision.learner import create_head
 from torch import nn
 from torchvision.models import densenet121, resnet18
 
-from rsna_cls import BadHead, cam, film_files, film_tensor, grad_cam, hires_cam, show_cam
-from rsna_cls import cam as cam_module
+from rsna_cls import (
+    METHODS,
+    BadHead,
+    cam,
+    cam_atlas,
+    dataloaders,
+    film_files,
+    film_learner,
+    film_tensor,
+    grad_cam,
+    hires_cam,
+    map_films,
+    resnet_parts,
+)
+
+cam_module = importlib.import_module("rsna_cls.cam")  # rsna_cls.cam itself is the function
 
 BLOCKS = range(-8, 0)
 TOLERANCE = 1e-5  # of the map's maximum
 
 
 def not_in_place(model):
-    "In-place layers overwrite what the layer before them gave; torch-cam keeps a reference to it, and would map the overwritten values."
-    for m in model.modules():
-        if hasattr(m, "inplace"):
-            m.inplace = False
+    """A model whose layers overwrite nothing.
+
+    torch-cam keeps a reference to what a layer gave, and would map the overwritten values."""
+    for module in model.modules():
+        if hasattr(module, "inplace"):
+            module.inplace = False
     return model
 
 
@@ -39,12 +59,15 @@ def x(course):
 
 
 def off(a, b, scale=None):
-    "Greatest difference of two batches of maps, as a share of each map's maximum (of `scale`, if given)."
-    top = (b if scale is None else scale).abs().amax((1, 2)).clamp_min(1e-30)
-    return float(((a - b).abs().amax((1, 2)) / top).max())
+    "Greatest difference of two batches of maps, as a share of each map's (or scale's) maximum."
+    if scale is None:
+        scale = b
+    difference = (a - b).abs().amax((1, 2))
+    top = scale.abs().amax((1, 2)).clamp_min(1e-30)
+    return float((difference / top).max())
 
 
-# --- the checks -------------------------------------------------------------------------------------------------------
+# --- the checks ----------------------------------------------------------------------------------
 
 
 def check_cam_identity(model, x, cam=cam, **_):
@@ -60,8 +83,9 @@ def check_last_block(model, x, cam=cam, grad_cam=grad_cam, hires_cam=hires_cam):
     "At the last block Grad-CAM · H·W = HiResCAM · H·W = CAM."
     for c in (0, 1):
         want = cam(model, x, c)
-        for f in (grad_cam, hires_cam):
-            assert off(f(model, x, c, relu=False) * want[0].numel(), want) <= TOLERANCE
+        n_places = want[0].numel()
+        for method in (grad_cam, hires_cam):
+            assert off(method(model, x, c, relu=False) * n_places, want) <= TOLERANCE
 
 
 def check_golden(model=None, x=None, cam=cam, grad_cam=grad_cam, hires_cam=hires_cam):
@@ -74,7 +98,8 @@ def check_golden(model=None, x=None, cam=cam, grad_cam=grad_cam, hires_cam=hires
         net[0][0].weight.copy_(torch.tensor([[1.0, 0, 0], [0, -2, 0]])[..., None, None])
         net[1][2].weight.copy_(torch.tensor([[3.0, 1], [-1, 2]]))
     film = torch.zeros(1, 3, 1, 2)
-    film[0, 0], film[0, 1] = torch.tensor([[1.0, 2]]), torch.tensor([[5.0, 0]])
+    film[0, 0] = torch.tensor([[1.0, 2]])
+    film[0, 1] = torch.tensor([[5.0, 0]])
     # maps A = (1, 2) and (-10, 0); class 0: 3A1 + A2 = (-7, 6); class 1: -A1 + 2A2 = (-21, -2)
     for c, want in ((0, [-7.0, 6.0]), (1, [-21.0, -2.0])):
         assert np.allclose(cam(net, film, c).flatten(), want)
@@ -83,7 +108,9 @@ def check_golden(model=None, x=None, cam=cam, grad_cam=grad_cam, hires_cam=hires
 
 
 def check_golden_deep(model=None, x=None, grad_cam=grad_cam, hires_cam=hires_cam, **_):
-    "One squaring layer between maps and pool: the gradient differs from place to place, and Grad-CAM from HiResCAM."
+    """One squaring layer between maps and pool.
+
+    The gradient differs from place to place, and so does Grad-CAM from HiResCAM."""
 
     class Square(nn.Module):
         def forward(self, a):
@@ -95,12 +122,13 @@ def check_golden_deep(model=None, x=None, grad_cam=grad_cam, hires_cam=hires_cam
     with torch.no_grad():
         net[4].weight.copy_(torch.tensor([[1.0, 1, 0], [0, 0, 1]]))
     film = torch.zeros(1, 3, 1, 2)
-    film[0, 0], film[0, 1] = torch.tensor([[1.0, 3]]), torch.tensor([[2.0, -1]])
+    film[0, 0] = torch.tensor([[1.0, 3]])
+    film[0, 1] = torch.tensor([[2.0, -1]])
     # gradients of class 0: (2·1, 2·3)/2 = (1, 3) and (2, -1); their means 2 and 1/2
-    assert np.allclose(
-        grad_cam(net, film, 0, layer="0", relu=False).flatten(), [2 * 1 + 0.5 * 2, 2 * 3 - 0.5 * 1]
-    )
-    assert np.allclose(hires_cam(net, film, 0, layer="0", relu=False).flatten(), [1 + 4, 9 + 1])
+    by_mean = grad_cam(net, film, 0, layer="0", relu=False).flatten()
+    place_by_place = hires_cam(net, film, 0, layer="0", relu=False).flatten()
+    assert np.allclose(by_mean, [2 * 1 + 0.5 * 2, 2 * 3 - 0.5 * 1])
+    assert np.allclose(place_by_place, [1 + 4, 9 + 1])
 
 
 def captum_map(model, x, c, block):
@@ -124,8 +152,13 @@ def pytorch_grad_cam_map(model, x, c, block):
     with GradCAM(model, [model[0][block]]) as peer:
         kept = []
         inner = peer.get_cam_image
-        peer.get_cam_image = lambda *args: kept.append(inner(*args)) or kept[-1]
-        peer(x, [ClassifierOutputTarget(int(i)) for i in np.broadcast_to(c, len(x))])
+
+        def get_and_keep(*args):
+            kept.append(inner(*args))
+            return kept[-1]
+
+        peer.get_cam_image = get_and_keep
+        peer(x, [ClassifierOutputTarget(c)] * len(x))
     return torch.from_numpy(kept[0])
 
 
@@ -134,18 +167,18 @@ PEERS = dict(captum=captum_map, torchcam=torchcam_map, pytorch_grad_cam=pytorch_
 
 def check_peer(model, x, peer, block, grad_cam=grad_cam):
     "Grad-CAM as another library computes it."
-    for p in model.parameters():
-        p.requires_grad_(True)  # two of the three need it
+    for weight in model.parameters():
+        weight.requires_grad_(True)  # two of the three need it
     want = PEERS[peer](model, x, 1, block)
-    mine = grad_cam(model, x, 1, block=block, relu=False)
-    assert (
-        off(mine if (want < 0).any() else mine.relu(), want, scale=mine) <= TOLERANCE
-    )  # torch-cam cuts off what is negative
-    for p in model.parameters():
-        p.grad = None
+    signed = grad_cam(model, x, 1, block=block, relu=False)
+    cuts_negative = not (want < 0).any()  # torch-cam does
+    mine = signed.relu() if cuts_negative else signed
+    assert off(mine, want, scale=signed) <= TOLERANCE
+    for weight in model.parameters():
+        weight.grad = None
 
 
-# --- the real thing passes --------------------------------------------------------------------------------------------
+# --- the real thing passes -----------------------------------------------------------------------
 
 
 def test_cam_identity(model, x):
@@ -172,27 +205,25 @@ def test_peers(model, x, peer, block):
 
 
 def test_peers_on_real_films(real, learn):
-    "At full size, on sixteen real films, in-place layers as they come; captum keeps a copy, as we do."
-    from rsna_cls import dataloaders, film_learner
-
+    "At full size, on real films, in-place layers as they come; captum keeps a copy, as we do."
     model = film_learner(dataloaders(real)).model.eval()
     films = film_tensor(film_files(real / "train")[25:41])
     for block in BLOCKS:
         check_peer(model, films, "captum", block)
 
 
-# --- mutants do not ---------------------------------------------------------------------------------------------------
+# --- mutants do not ------------------------------------------------------------------------------
 
 
 def only_channel_0(learn, films, target=None, block=-1, layer=None, relu=True):
     "What the course's first notebook drew: channel 0 instead of all of them."
-    combine = lambda act, grad: (grad.mean((2, 3), keepdim=True) * act)[:, 0]
-    return cam_module._maps(
-        learn,
-        films,
-        target,
-        cam_module._by_gradient(cam_module._layer(learn, block, layer), combine),
-    )[0]
+
+    def formula(activation, gradient):
+        return (gradient.mean((2, 3), keepdim=True) * activation)[:, 0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(METHODS, "channel_0", METHODS["grad_cam"]._replace(formula=formula))
+        return map_films(learn, films, target, "channel_0", block, layer, relu=False).maps
 
 
 def sign_flipped(f):
@@ -201,8 +232,8 @@ def sign_flipped(f):
 
 def permuted(model, x, c):
     "CAM with the last layer's weights given to the wrong maps."
-    maps, _, linear, _ = cam_module._last_maps(model, x)
-    return torch.einsum("nkij,k->nij", maps, linear.weight[c].flip(0)).detach()
+    run = cam_module._catch_head(model, x)
+    return torch.einsum("nkij,k->nij", run.activation, run.linear.weight[c].flip(0)).detach()
 
 
 def other_class(f):
@@ -241,46 +272,46 @@ def test_peers_catch_mutants(model, x, mutant, peer, block):
 
 
 def test_grad_cam_is_no_hires_cam(model, x):
-    "Above the last block the two methods are not the same, so neither can stand in for the other."
+    "Above the last block the two methods differ, so neither can stand in for the other."
     with pytest.raises(AssertionError):
         check_golden_deep(grad_cam=hires_cam)
-    assert (
-        off(
-            grad_cam(model, x, 1, block=-3, relu=False),
-            hires_cam(model, x, 1, block=-3, relu=False),
-        )
-        > 0.01
-    )
+    by_mean = grad_cam(model, x, 1, block=-3, relu=False)
+    place_by_place = hires_cam(model, x, 1, block=-3, relu=False)
+    assert off(by_mean, place_by_place) > 0.01
 
 
-# --- the head ---------------------------------------------------------------------------------------------------------
+# --- the head ------------------------------------------------------------------------------------
 
 
 def concat_head(body):
     "fastai's usual head: two poolings, batch normalisation, a hidden layer."
-    from fastai.vision.learner import create_head
-
     return nn.Sequential(body, create_head(512, 2)).eval()
 
 
+def permute_hidden_units(head):
+    "The hidden units of fastai's usual head in another order; what the network answers stays."
+    hidden, norm, last = head[4], head[6], head[-1]
+    order = torch.randperm(512, generator=torch.Generator().manual_seed(0))
+    for values in (hidden.weight, norm.weight, norm.bias, norm.running_mean, norm.running_var):
+        values.copy_(values[order])
+    last.weight.copy_(last.weight[:, order])
+
+
 def test_the_usual_head_is_refused_for_a_reason(model, x):
-    "Permuting the hidden units leaves the predictions alone and changes what the sum of maps would draw."
+    "Permuting hidden units leaves the predictions alone and changes what the sum would draw."
     usual = concat_head(model[0])
     with pytest.raises(BadHead, match="not the averages"):
         cam(usual, x)
+    body, head = usual
     with torch.no_grad():
-        for p in usual[1].parameters():
-            p.add_(torch.randn_like(p) * 0.05)
-        before, head = usual(x), usual[1]
-        act = model[0](x)
-        drawn = torch.einsum("nkij,k->nij", act, head[-1].weight[1])
-        order = torch.randperm(512, generator=torch.Generator().manual_seed(0))
-        head[4].weight.copy_(head[4].weight[order])  # Linear(1024, 512)
-        for p in (head[6].weight, head[6].bias, head[6].running_mean, head[6].running_var):
-            p.copy_(p[order])
-        head[-1].weight.copy_(head[-1].weight[:, order])
+        for weight in head.parameters():
+            weight.add_(torch.randn_like(weight) * 0.05)
+        activation = body(x)
+        before = usual(x)
+        drawn = torch.einsum("nkij,k->nij", activation, head[-1].weight[1])
+        permute_hidden_units(head)
         assert torch.allclose(usual(x), before, atol=1e-4 * float(before.abs().max()))
-        redrawn = torch.einsum("nkij,k->nij", act, head[-1].weight[1])
+        redrawn = torch.einsum("nkij,k->nij", activation, head[-1].weight[1])
     assert off(redrawn, drawn) > 0.1
     assert grad_cam(usual, x).shape == (len(x), 3, 3)
 
@@ -304,7 +335,7 @@ def test_other_heads_are_refused(x, change, words):
         cam(change(resnet18()), x)
 
 
-# --- any model, any film ----------------------------------------------------------------------------------------------
+# --- any model, any film -------------------------------------------------------------------------
 
 
 def test_torchvision_models(x, course):
@@ -343,8 +374,6 @@ def test_targets_by_name_tensor_and_prediction(learn, x):
     targets = [i % 2 for i in range(len(x))]
     mixed = grad_cam(learn, x, targets, relu=False)
     names = [learn.dls.vocab[t] for t in targets]
-    import pandas as pd
-
     for same in (names, torch.tensor(targets), np.array(targets), pd.Series(names)):
         assert torch.equal(grad_cam(learn, x, same, relu=False), mixed)
     with torch.no_grad():
@@ -353,21 +382,21 @@ def test_targets_by_name_tensor_and_prediction(learn, x):
 
 
 def test_other_resnets_are_not_guessed(x):
-    "A ResNet whose pooling has another name still has its eight parts; one with other parts is not guessed."
+    "Another name for the pooling does not matter; other parts of the body do."
     net = resnet18()
     pool = net.avgpool
     del net.avgpool
     net.global_pool = pool
-    assert cam_module._layer(net, -1) is net.layer4 and cam_module._layer(net, -8) is net.conv1
+    parts = resnet_parts(net)
+    assert parts[-1] is net.layer4
+    assert parts[0] is net.conv1
 
     class Other(nn.Module):
         def __init__(self):
             super().__init__()
-            self.stem, self.layer4, self.fc = (
-                nn.Conv2d(3, 4, 3),
-                nn.Conv2d(4, 4, 3),
-                nn.Linear(4, 2),
-            )
+            self.stem = nn.Conv2d(3, 4, 3)
+            self.layer4 = nn.Conv2d(4, 4, 3)
+            self.fc = nn.Linear(4, 2)
 
     with pytest.raises(ValueError, match="not a ResNet18"):
         grad_cam(Other(), x)
@@ -386,7 +415,63 @@ def test_models_that_do_not_classify(x):
         grad_cam(Pair(), x, layer="conv")
 
 
-@pytest.mark.parametrize("f", [cam, grad_cam, hires_cam, show_cam])
+def test_answers_in_a_dictionary_are_no_logits(x):
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = resnet18()
+
+        def forward(self, x):
+            return dict(out=self.net(x))
+
+    model = Named().eval()
+    with pytest.raises(ValueError, match="row of logits"):
+        cam(model, x)
+    with pytest.raises(ValueError, match="row of logits"):
+        grad_cam(model, x, layer="net.layer4")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_film_maps_say_what_they_are_maps_of(learn, course, method):
+    "Over more than one batch, the classes and logits belong to the maps."
+    films = film_files(course / "train") * 2
+    found = map_films(learn, films, method=method, relu=False)
+    with torch.no_grad():
+        logits = learn.model.eval()(learn.dls.test_dl(films, bs=24).one_batch()[0])
+    assert len(found.maps) == len(films) == 24
+    assert found.targets.tolist() == logits.argmax(1).tolist()
+    assert torch.allclose(found.logits, logits.amax(1), atol=1e-4)
+    assert torch.equal(found.maps.relu(), map_films(learn, films, method=method).maps)
+
+
+def test_one_target_per_film_from_anything_that_gives_them(learn, course):
+    "A generator gives its targets once; it is not asked again for the second batch."
+    films = film_files(course / "train") * 2
+    targets = [i % 2 for i in range(len(films))]
+    one_by_one = (target for target in targets)
+    found = map_films(learn, films, one_by_one)
+    assert found.targets.tolist() == targets
+
+
+@pytest.mark.parametrize("method", [cam, grad_cam, hires_cam])
+def test_numbers_of_numpy_are_targets(learn, x, method):
+    assert torch.equal(method(learn, x, np.int64(1)), method(learn, x, 1))
+
+
+@pytest.mark.parametrize(
+    "choices, words",
+    [
+        (dict(method="gradcam"), "one of grad_cam, hires_cam, cam"),
+        (dict(method="cam", block=-2), "last block only"),
+        (dict(method="cam", layer="1.2"), "last block only"),
+    ],
+)
+def test_methods_that_are_not_there(learn, x, choices, words):
+    with pytest.raises(ValueError, match=words):
+        map_films(learn, x, **choices)
+
+
+@pytest.mark.parametrize("f", [cam, grad_cam, hires_cam])
 @pytest.mark.parametrize(
     "target, words",
     [
@@ -397,6 +482,8 @@ def test_models_that_do_not_classify(x):
         (-1, "0 to 1"),
         (0.5, "0 to 1"),
         (True, "0 to 1"),
+        (float("nan"), "0 to 1"),
+        (float("inf"), "0 to 1"),
     ],
 )
 def test_bad_targets(learn, x, f, target, words):
@@ -425,15 +512,50 @@ def test_layers_that_give_no_map(learn, x):
         grad_cam(learn.model, x, layer="1.2")
     with pytest.raises(ValueError, match="not a part"):
         grad_cam(learn.model, x, layer=nn.ReLU())
-    learn.model.unused = nn.Conv2d(3, 3, 1)
-    try:
-        with pytest.raises(ValueError, match="did not use"):
-            cam_module._activation(learn.model[0], x, learn.model.unused)
-    finally:
-        del learn.model.unused
 
 
-# --- targets and shapes, again as checks that mutants can be given to -------------------------------------------------
+class Spare(nn.Module):
+    "A model with a layer that it does not use."
+
+    def __init__(self):
+        super().__init__()
+        self.used = nn.Conv2d(3, 2, 1)
+        self.spare = nn.Conv2d(3, 2, 1)
+
+    def forward(self, x):
+        return self.used(x).mean((2, 3))
+
+
+def test_layers_that_are_not_used(x):
+    with pytest.raises(ValueError, match="did not use"):
+        grad_cam(Spare(), x, layer="spare")
+    with pytest.raises(ValueError, match="did not use"):
+        cam_atlas(Spare(), x, layers=["used", "spare"])
+
+
+class Overwritten(nn.Module):
+    "A layer that gives what it was given, which is overwritten afterwards."
+
+    def __init__(self):
+        super().__init__()
+        self.look = nn.Identity()
+
+    def forward(self, x):
+        x = x + 0.0
+        seen = self.look(x)
+        x.zero_()
+        return seen.mean((2, 3))
+
+
+def test_what_is_overwritten_afterwards_is_mapped_as_it_was(x):
+    want = x[:, 1] / x[0, 0].numel()
+    for method in (grad_cam, hires_cam):
+        assert off(method(Overwritten(), x, 1, layer="look", relu=False), want) <= TOLERANCE
+    atlas = cam_atlas(Overwritten(), x, layers=["look"], relu=False)
+    assert off(atlas["look"][:, 1], want) <= TOLERANCE
+
+
+# --- targets and shapes, again as checks that mutants can be given to ----------------------------
 
 
 def check_one_target_per_film(learn, x, f):
@@ -456,7 +578,9 @@ def check_not_square(learn, x, f):
         nn.Conv2d(3, 2, 4, 4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 2)
     )
     with torch.no_grad():
-        net[0].weight.fill_(1), net[0].bias.zero_(), net[3].weight.fill_(1)
+        net[0].weight.fill_(1)
+        net[0].bias.zero_()
+        net[3].weight.fill_(1)
     film = torch.zeros(1, 3, 32, 80)
     film[..., 40:] = 1
     heat = f(net, film, 0, layer="0", relu=False)[0]
@@ -464,16 +588,15 @@ def check_not_square(learn, x, f):
 
 
 def first_target_for_all(learn, films, target=None, **kw):
-    return grad_cam(learn, films, target[0] if isinstance(target, list) else target, **kw)
+    if isinstance(target, list):
+        target = target[0]
+    return grad_cam(learn, films, target, **kw)
 
 
 def cut_to_length(learn, films, target=None, **kw):
-    return grad_cam(
-        learn,
-        films,
-        (list(target) * len(films))[: len(films)] if isinstance(target, list) else target,
-        **kw,
-    )
+    if isinstance(target, list):
+        target = (target * len(films))[: len(films)]
+    return grad_cam(learn, films, target, **kw)
 
 
 def transposed(*args, **kw):
@@ -496,28 +619,30 @@ def test_targets_and_shapes(learn, x, name):
         check(learn, x, mutant)
 
 
-# --- the model stays as it was ----------------------------------------------------------------------------------------
+# --- the model stays as it was -------------------------------------------------------------------
+
+
+def hooks(module):
+    return len(module._forward_hooks), len(module._forward_pre_hooks), len(module._backward_hooks)
 
 
 def state(model):
-    return (
-        [m.training for m in model.modules()],
-        [p.requires_grad for p in model.parameters()],
-        [p.grad is None for p in model.parameters()],
-        [
-            (len(m._forward_hooks), len(m._forward_pre_hooks), len(m._backward_hooks))
-            for m in model.modules()
-        ],
+    return dict(
+        training=[module.training for module in model.modules()],
+        hooks=[hooks(module) for module in model.modules()],
+        learns=[weight.requires_grad for weight in model.parameters()],
+        has_no_grad=[weight.grad is None for weight in model.parameters()],
     )
 
 
 def check_model_stays(model, x, f):
-    "Mode of each part, requires_grad, .grad, hooks, weights, running statistics, and torch's grad mode are the same afterwards."
+    "Modes, hooks, gradients, weights, running statistics and torch's grad mode are the same."
     model.train()
     model[0][5].eval()
     for p in model[0].parameters():
         p.requires_grad_(False)
-    before, weights = state(model), {k: v.clone() for k, v in model.state_dict().items()}
+    before = state(model)
+    weights = {name: values.clone() for name, values in model.state_dict().items()}
     f(model, x)
     assert state(model) == before
     assert all(torch.equal(v, weights[k]) for k, v in model.state_dict().items())
@@ -551,19 +676,20 @@ def leaves_train(model, x):
 
 
 def calls_backward(model, x):
-    "As the course's first notebook did: .backward() on the logit, which writes into every parameter that may learn."
+    """As the course's first notebook did: .backward() on the logit.
+
+    It writes into every parameter that may learn."""
     kept = []
     handle = model[0][-1].register_forward_hook(lambda m, i, o: kept.append(o))
     logits = model.eval()(x)
     handle.remove()
-    if kept[0].requires_grad:
-        kept[0].retain_grad()
+    [activation] = kept
+    if activation.requires_grad:
+        activation.retain_grad()
     logits[:, 1].sum().backward()
-    return (
-        (kept[0].grad.mean((2, 3), keepdim=True) * kept[0]).sum(1).detach()
-        if kept[0].requires_grad
-        else None
-    )
+    if not activation.requires_grad:
+        return None
+    return (activation.grad.mean((2, 3), keepdim=True) * activation).sum(1).detach()
 
 
 def forgets_hook(model, x):
@@ -619,51 +745,82 @@ def test_one_forward_pass(learn, x):
     assert len(count) == 3
 
 
-# --- drawing ----------------------------------------------------------------------------------------------------------
+# --- all maps at once ----------------------------------------------------------------------------
 
 
-def test_show_cam_says_what_it_draws(learn, course):
-    pic = show_cam(learn, film_files(course / "test"), target="chest", block=-2)
-    assert pic.png[:4] == b"\x89PNG" and pic.alt.count("chest, logit") == 2 and "hottest" in pic.alt
+@pytest.fixture
+def untrained(learn):
+    "The model as `film_learner` makes it, in-place layers and all."
+    return learn.model.eval()
 
 
-def test_show_cam_says_all_zero(x):
-    net = resnet18().eval()
+@pytest.mark.parametrize("method, single", [("grad_cam", grad_cam), ("hires_cam", hires_cam)])
+def test_the_atlas_is_the_single_maps(untrained, x, method, single):
+    atlas = cam_atlas(untrained, x, method, relu=False)
+    for block, maps in atlas.items():
+        for c in (0, 1):
+            want = single(untrained, x, c, block=block, relu=False)
+            largest = want.abs().max()
+            assert (maps[:, c] - want).abs().max() <= 1e-5 * largest, (block, c)
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_the_atlas_agrees_with_captum(untrained, x, block):
+    got = cam_atlas(untrained, x, relu=False)[block]
+    for c in (0, 1):
+        want = captum_map(untrained, x, c, block)
+        assert (got[:, c] - want).abs().max() <= 1e-5 * want.abs().max()
+    alone = cam_atlas(untrained, x[:1], relu=False)[block]
+    assert (alone - got[:1]).abs().max() <= 1e-5 * got[:1].abs().max()
+
+
+def test_the_atlas_runs_the_model_once_and_leaves_it_as_it_was(untrained, x):
+    runs = []
+    handle = untrained.register_forward_hook(lambda *_: runs.append(1))
+    untrained.train()
+    before = state(untrained)
     with torch.no_grad():
-        net.fc.weight.zero_().sub_(1)  # every map counts against every class
-    assert "all zero" in show_cam(net, x[:1], 0).alt
-    assert "all zero" not in show_cam(net, x[:1], 0, relu=False).alt
+        cam_atlas(untrained, x)
+    assert state(untrained) == before
+    handle.remove()
+    assert len(runs) == 1
 
 
-def test_no_figure_stays_open(learn, course):
-    import matplotlib.pyplot as plt
+def test_an_error_in_the_atlas_leaves_no_hooks(untrained, x):
+    with pytest.raises(ValueError):
+        cam_atlas(untrained, x, layers=["1.2"])  # the Linear layer gives no maps
+    with pytest.raises(ValueError, match="ready tensor"):
+        cam_atlas(untrained, x[0])
+    assert not any(module._forward_hooks for module in untrained.modules())
 
-    before = plt.get_fignums()
-    show_cam(learn, film_files(course / "test"))
-    assert plt.get_fignums() == before
+
+def test_a_layer_that_is_asked_for_twice_is_mapped_once(untrained, x):
+    once = cam_atlas(untrained, x, layers=["0.7"])
+    twice = cam_atlas(untrained, x, layers=["0.7", "0.7"])
+    assert list(twice) == ["0.7"]
+    assert torch.equal(twice["0.7"], once["0.7"])
 
 
-def test_the_overlay_lies_where_the_map_is(tmp_path):
-    "A film that is bright in one corner only, on a net that maps brightness: the heat lies in that corner, at the film's own proportions."
-    film = np.zeros((120, 240), np.uint8)
-    film[:40, 200:] = 255
-    net = nn.Sequential(
-        nn.Conv2d(3, 2, 8, 8), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 2)
-    )
-    with torch.no_grad():
-        net[0].weight.fill_(1), net[0].bias.zero_(), net[3].weight.fill_(1)
-    heat = grad_cam(net, Image.fromarray(film), 0, layer="0", relu=False)[0]
-    i, j = np.unravel_index(int(heat.argmax()), heat.shape)
-    assert i < heat.shape[0] / 3 and j > heat.shape[1] * 5 / 6 - 1
-    assert (
-        "% of the way from left to right" in show_cam(net, Image.fromarray(film), 0, layer="0").alt
-    )
+@pytest.mark.parametrize("method, words", [("cam", "last block only"), ("gradcam", "one of")])
+def test_methods_the_atlas_does_not_know(untrained, x, method, words):
+    with pytest.raises(ValueError, match=words):
+        cam_atlas(untrained, x, method)
+
+
+def test_films_by_path_in_several_batches(learn, course):
+    files = film_files(course / "train") + film_files(course / "val")
+    atlas = cam_atlas(learn, files)
+    assert len(files) > 16
+    assert {tuple(maps.shape[:2]) for maps in atlas.values()} == {(len(files), 2)}
+    for i in (0, 17):
+        assert torch.allclose(atlas[-2][i, 1], grad_cam(learn, files[i], 1, block=-2)[0], atol=1e-5)
+
+
+# --- on a GPU ------------------------------------------------------------------------------------
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_on_a_gpu(course):
-    from rsna_cls import dataloaders, film_learner
-
     learn = film_learner(dataloaders(course, size=96, bs=4))
     maps = grad_cam(learn, film_files(course / "val"))
     assert maps.is_cuda

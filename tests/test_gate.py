@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from torch.nn.functional import normalize
 
 from rsna_cls import (
     BadFilm,
@@ -16,6 +17,7 @@ from rsna_cls import (
     BadModel,
     Gate,
     dataloaders,
+    embedded_films,
     film_files,
     film_learner,
     film_tensor,
@@ -31,26 +33,44 @@ from rsna_cls import (
 
 @pytest.fixture(scope="module")
 def embedded():
-    from rsna_cls import embedded_films
-
+    "The course folder of the embedded films."
     return embedded_films()
 
 
 @pytest.fixture(scope="module")
 def gate(embedded):
+    "A gate that knows the embedded films."
     return Gate.fit(embedded)
 
 
 @pytest.fixture(scope="module")
 def real_gate(real):
+    "A gate that knows the real films."
     return Gate.fit(real)
 
 
+@pytest.fixture(scope="module")
+def learn(embedded):
+    "A learner to be saved beside a gate."
+    return film_learner(dataloaders(embedded, size=64))
+
+
 def dicom(name):
+    "A film that comes with pydicom."
     pytest.importorskip("pydicom")
     from pydicom.data import get_testdata_file
 
     return load_film(get_testdata_file(name))
+
+
+def copy_films(films, folder):
+    "Put copies of some films into a new folder."
+    folder.mkdir(parents=True)
+    for film in films:
+        shutil.copy(film, folder / film.name)
+
+
+# --- what passes ----------------------------------------------------------------------------------
 
 
 def test_on_the_real_films(real, real_gate):
@@ -59,126 +79,94 @@ def test_on_the_real_films(real, real_gate):
 
     assert real_gate.accepts(real / "test").all()
     assert real_gate.accepts(dicom("RG1_UNCR.dcm")).all()
-    strangers = [
-        load_film(real / "elbow.png"),
-        dicom("RG3_UNCR.dcm"),
-        *(Image.fromarray(p) for p in load_sample_images().images),
-    ]
+    photographs = [Image.fromarray(pixels) for pixels in load_sample_images().images]
+    strangers = [load_film(real / "elbow.png"), dicom("RG3_UNCR.dcm"), *photographs]
     assert not real_gate.accepts(strangers).any()
 
 
 def test_what_a_file_is_like_does_not_matter(gate, embedded, tmp_path):
     "16 bit, alpha and colour change nothing; black for white does."
     film = load_film(film_files(embedded / "test")[0])
-    Image.fromarray(np.asarray(film).astype(np.uint16) * 257).save(tmp_path / "deep.png")
+    deep = tmp_path / "deep.png"
+    Image.fromarray(np.asarray(film).astype(np.uint16) * 257).save(deep)
     assert np.ptp(gate.score([film, film.convert("RGBA"), film.convert("RGB")])) < 1e-6
-    assert gate.accepts([film, tmp_path / "deep.png"]).all()
+    assert gate.accepts([film, deep]).all()
     assert not gate.accepts(Image.fromarray(255 - np.asarray(film))).any()
 
 
 def test_it_is_the_distance_it_says(gate, embedded):
     "Against the definition, written out."
     films = film_files(embedded, recurse=False)[:3]
-    net, parts = pretrained_resnet18("simulated")[0].eval(), []
+    net = pretrained_resnet18("simulated").eval()
+    averages = []
     with torch.no_grad():
         for size in (96, 128, 160):
             x = film_tensor(films, size)
             x = net.layer2(net.layer1(net.maxpool(net.relu(net.bn1(net.conv1(x))))))
             for block in (net.layer3, net.layer4):
                 x = block(x)
-                parts.append(torch.nn.functional.normalize(x.mean((2, 3)), dim=1))
-    points = torch.nn.functional.normalize(torch.cat(parts, 1), dim=1).numpy()
-    far = np.sort(np.linalg.norm(points[:, None] - gate.known, axis=2), axis=1)[:, :3].mean(1)
-    np.testing.assert_allclose(gate.score(films), far, atol=1e-4)
+                averages.append(normalize(x.mean((2, 3)), dim=1))
+    points = normalize(torch.cat(averages, 1), dim=1).numpy()
+    distances = np.linalg.norm(points[:, None] - gate.known, axis=2)
+    nearest_three = np.sort(distances, axis=1)[:, :3]
+    np.testing.assert_allclose(gate.score(films), nearest_three.mean(1), atol=1e-4)
+
+
+def test_films_one_by_one(gate, embedded):
+    "What yields films, such as Path.glob, is as good as a list of them."
+    assert len(gate.score((embedded / "test/chest").glob("*.png"))) == 2
+
+
+# --- what it is fitted on -------------------------------------------------------------------------
 
 
 def test_any_classes_any_list(tmp_path, embedded):
     "Other names, three classes, a folder without val, a list of images: the classes play no part."
     path = tmp_path / "course"
-    for name, films in {
-        "lung": film_files(embedded / "train/chest")[:5],
-        "belly": film_files(embedded / "train/abd")[:5],
-        "hand": [embedded / "hand.png"],
-    }.items():
-        (path / "train" / name).mkdir(parents=True)
-        for f in films:
-            shutil.copy(f, path / "train" / name / f.name)
-    first, second = Gate.fit(path), Gate.fit([load_film(f) for f in film_files(path / "train")])
-    assert (
-        first.limit == pytest.approx(second.limit, abs=1e-6)
-        and set(first.kinds) == {"lung", "belly", "hand"}
-        and set(second.kinds) == {"film"}
-    )
-    assert second.nearest(path / "train/hand/hand.png")["nearest"][0][0].startswith("film ")
-    assert first.nearest(path / "train/hand/hand.png")["nearest"][0][0] == "hand/hand.png"
+    copy_films(film_files(embedded / "train/chest")[:5], path / "train/lung")
+    copy_films(film_files(embedded / "train/abd")[:5], path / "train/belly")
+    copy_films([embedded / "hand.png"], path / "train/hand")
+    of_folder = Gate.fit(path)
+    of_images = Gate.fit([load_film(film) for film in film_files(path / "train")])
+    assert of_folder.limit == pytest.approx(of_images.limit, abs=1e-6)
+    assert set(of_folder.kinds) == {"lung", "belly", "hand"}
+    assert set(of_images.kinds) == {"film"}
 
-
-def test_bad_films_and_folders(tmp_path, gate):
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match="there are 0"):
-        Gate.fit(tmp_path / "empty")
-    with pytest.raises(BadFolder, match="is not a folder"):
-        Gate.fit(tmp_path / "nowhere")
-    (tmp_path / "note.png").write_text("not a film")
-    for act in (
-        gate.score,
-        gate.accepts,
-        gate.nearest,
-        lambda f: show_gate(gate, f),
-        lambda f: Gate.fit([f] * 5),
-    ):
-        with pytest.raises(BadFilm, match="not a film"):
-            act(tmp_path / "note.png")
-
-
-@pytest.mark.parametrize("name", ["m", "m.zip"])
-def test_saved_with_the_model(gate, embedded, tmp_path, name):
-    films = [*film_files(embedded / "test"), *film_files(embedded, recurse=False)]
-    learn = film_learner(dataloaders(embedded, size=64))
-    table = predict(learn, films, gate=gate)
-    save_model(learn, tmp_path / name, gate=gate)
-    again, model = Gate.load(tmp_path / name), load_model(tmp_path / name)
-    there = predict(model, films, gate=again)
-    assert list(there["accepted"]) == list(table["accepted"]) == [True] * 4 + [False] * 10
-    np.testing.assert_allclose(there["stranger"], table["stranger"], atol=1e-5)
-    assert [p.name for p in tmp_path.iterdir()] == [name]
-    assert (
-        score(there, positive="chest").table.iloc[0]["n"] == 4
-    )  # its columns are not taken for classes
-
-
-def test_a_saved_gate_tells_no_names(gate, embedded, tmp_path):
-    "Files and folders may be named after patients."
-    films = [
-        f.rename(f.with_name(f"doe_{f.name}"))
-        for f in film_files(shutil.copytree(embedded, tmp_path / "doe"))
-    ]
-    loose = Gate.fit(films[:20])
-    learn = film_learner(dataloaders(embedded, size=64))
-    save_model(learn, tmp_path / "m.zip", gate=loose)
-    for part in zipfile.ZipFile(tmp_path / "m.zip").namelist():
-        assert b"doe" not in zipfile.ZipFile(tmp_path / "m.zip").read(part)
+    hand = path / "train/hand/hand.png"
+    assert of_folder.nearest(hand)["nearest"][0][0] == "hand/hand.png"
+    assert of_images.nearest(hand)["nearest"][0][0].startswith("film ")
 
 
 def test_class_folders_only(embedded, tmp_path):
-    "In a course the kind is the class folder, however deep a film lies; elsewhere no folder is told, whatever it is called."
-    some = film_files(embedded / "train/chest")[:5]
-    for place in ("course/train/chest/doe", "folder/train/doe"):
-        (tmp_path / place).mkdir(parents=True)
-        for f in some:
-            shutil.copy(f, tmp_path / place / f.name)
-    assert set(Gate.fit(tmp_path / "course").kinds) == {"chest"}
-    assert (
-        set(Gate.fit(film_files(tmp_path / "folder")).kinds)
-        == set(Gate.fit(tmp_path / "folder/train/doe").kinds)
-        == {"film"}
-    )
+    "In a course the class folder, however deep a film lies, is told; elsewhere no folder is."
+    chests = film_files(embedded / "train/chest")[:5]
+    copy_films(chests, tmp_path / "course/train/chest/doe")
+    copy_films(chests, tmp_path / "course/train/abd")
+    assert set(Gate.fit(tmp_path / "course").kinds) == {"abd", "chest"}
+
+    copy_films(chests, tmp_path / "folder/train/doe")
+    for films in (film_files(tmp_path / "folder"), tmp_path / "folder/train/doe"):
+        assert set(Gate.fit(films).kinds) == {"film"}
 
 
-def test_a_loaded_model_saved_again_keeps_its_gate(gate, embedded, tmp_path):
-    save_model(film_learner(dataloaders(embedded, size=64)), tmp_path / "a", gate=gate)
-    again = Gate.load(save_model(load_model(tmp_path / "a"), tmp_path / "a"))
-    assert (again.known == gate.known).all() and again.limit == gate.limit
+def test_one_class_is_no_course(embedded, tmp_path):
+    "It is said in words, and its folder of films can be given instead."
+    copy_films(film_files(embedded / "train/chest")[:5], tmp_path / "train/chest")
+    with pytest.raises(BadFolder, match="two or more classes"):
+        Gate.fit(tmp_path)
+    assert len(Gate.fit(tmp_path / "train").known) == 5
+
+
+def test_loose_films_in_a_split_are_passed_over(embedded, tmp_path):
+    "Who takes a course folder goes by the same rules: a film in no class is no training film."
+    copy_films(film_files(embedded / "train/chest")[:5], tmp_path / "train/chest")
+    copy_films(film_files(embedded / "train/abd")[:5], tmp_path / "train/abd")
+    before = Gate.fit(tmp_path)
+    for folder in ("train", "."):
+        shutil.copy(embedded / "hand.png", tmp_path / folder / "hand.png")
+    after = Gate.fit(tmp_path)
+    assert after.films == before.films
+    assert after.limit == before.limit
 
 
 @pytest.mark.parametrize(
@@ -198,52 +186,131 @@ def test_bad_choices(embedded, bad, words):
         Gate.fit(film_files(embedded / "train")[:5], **bad)
 
 
+def test_bad_films_and_folders(tmp_path, gate):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="there are 0"):
+        Gate.fit(tmp_path / "empty")
+    with pytest.raises(BadFolder, match="is not a folder"):
+        Gate.fit(tmp_path / "nowhere")
+
+    note = tmp_path / "note.png"
+    note.write_text("not a film")
+    with pytest.raises(BadFilm, match="not a film"):
+        Gate.fit([note] * 5)
+    for ask in (gate.score, gate.accepts, gate.nearest):
+        with pytest.raises(BadFilm, match="not a film"):
+            ask(note)
+    with pytest.raises(BadFilm, match="not a film"):
+        show_gate(gate, note)
+
+
 def test_arrays_are_not_films(gate):
     for films in (np.zeros((9, 9)), [np.zeros((9, 9), np.uint8)]):
         with pytest.raises(ValueError, match="Image.fromarray"):
             gate.score(films)
 
 
-def test_films_one_by_one(gate, embedded):
-    "What yields films, such as Path.glob, is as good as a list of them."
-    assert len(gate.score((embedded / "test/chest").glob("*.png"))) == 2
+# --- what a saved one keeps -----------------------------------------------------------------------
 
 
-def test_a_gate_of_other_weights_is_refused(gate, embedded, tmp_path):
-    learn = film_learner(dataloaders(embedded, size=64))
+@pytest.mark.parametrize("name", ["m", "m.zip"])
+def test_saved_with_the_model(gate, learn, embedded, tmp_path, name):
+    films = [*film_files(embedded / "test"), *film_files(embedded, recurse=False)]
+    table = predict(learn, films, gate=gate)
+    assert list(table["accepted"]) == [True] * 4 + [False] * 10
+
+    save_model(learn, tmp_path / name, gate=gate)
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+    loaded_gate = Gate.load(tmp_path / name)
+    loaded_table = predict(load_model(tmp_path / name), films, gate=loaded_gate)
+    assert list(loaded_table["accepted"]) == list(table["accepted"])
+    np.testing.assert_allclose(loaded_table["stranger"], table["stranger"], atol=1e-5)
+
+    # the gate's columns are not taken for classes
+    assert score(loaded_table, positive="chest").table.iloc[0]["n"] == 4
+
+
+def test_a_saved_gate_tells_no_names(learn, embedded, tmp_path):
+    "Files and folders may be named after patients."
+    copies = film_files(shutil.copytree(embedded, tmp_path / "doe"))
+    films = [file.rename(file.with_name(f"doe_{file.name}")) for file in copies]
+    save_model(learn, tmp_path / "m.zip", gate=Gate.fit(films[:20]))
+    saved = zipfile.ZipFile(tmp_path / "m.zip")
+    for part in saved.namelist():
+        assert b"doe" not in saved.read(part)
+
+
+def test_a_loaded_model_saved_again_keeps_its_gate(gate, learn, tmp_path):
+    save_model(learn, tmp_path / "a", gate=gate)
+    again = Gate.load(save_model(load_model(tmp_path / "a"), tmp_path / "a"))
+    assert (again.known == gate.known).all()
+    assert again.limit == gate.limit
+
+
+def test_a_gate_of_other_weights_is_refused(gate, learn, tmp_path):
     save_model(learn, tmp_path / "m", gate=gate)
-    card, tensors = (
-        json.loads((tmp_path / "m/model.json").read_text()),
-        load_file(tmp_path / "m/model.safetensors"),
-    )
-    (tmp_path / "m/model.json").write_text(
-        json.dumps(card | {"gate": card["gate"] | {"weights": "0" * 16}})
-    )
+    file = tmp_path / "m/model.json"
+    card = json.loads(file.read_text())
+    file.write_text(json.dumps(card | {"gate": card["gate"] | {"weights": "0" * 16}}))
     with pytest.raises(BadModel, match="another version"):
         Gate.load(tmp_path / "m")
-    (tmp_path / "m/model.json").write_text(json.dumps(card))
-    for known in (
-        tensors["gate.known"][:9],
-        tensors["gate.known"] * 2,
-        tensors["gate.known"] * float("nan"),
-    ):
-        save_file(tensors | {"gate.known": known.clone()}, tmp_path / "m/model.safetensors")
+
+
+def damaged_points(points):
+    "A gate's points as no gate could have made them; None: they are gone."
+    return {
+        "too few": points[:9],
+        "too long": points * 2,
+        "not numbers": points * float("nan"),
+        "too short a row": points[:, :9],
+        "gone": None,
+    }
+
+
+def test_a_damaged_gate_is_refused(gate, learn, tmp_path):
+    save_model(learn, tmp_path / "m", gate=gate)
+    file = tmp_path / "m/model.safetensors"
+    tensors = load_file(file)
+    points = tensors.pop("gate.known")
+    for known in damaged_points(points).values():
+        added = {} if known is None else {"gate.known": known.clone()}
+        save_file(tensors | added, file)
         with pytest.raises(BadModel, match="damaged"):
             Gate.load(tmp_path / "m")
-    save_file(
-        {k: v for k, v in tensors.items() if not k.startswith("gate.")},
-        tmp_path / "m/model.safetensors",
-    )
+    assert load_model(tmp_path / "m").dls.vocab == ["abd", "chest"]  # the model itself is whole
+
+
+@pytest.mark.parametrize("gate_card", ["a gate", ["abd"], 3, {"limit": 0.4}])
+def test_a_card_that_is_no_card_is_refused(gate, learn, tmp_path, gate_card):
+    save_model(learn, tmp_path / "m", gate=gate)
+    file = tmp_path / "m/model.json"
+    card = json.loads(file.read_text())
+    file.write_text(json.dumps(card | {"gate": gate_card}))
     with pytest.raises(BadModel, match="damaged"):
         Gate.load(tmp_path / "m")
-    assert load_model(tmp_path / "m").dls.vocab == ["abd", "chest"]  # the model itself is whole
+
+
+# --- its reason, in pictures ----------------------------------------------------------------------
 
 
 def test_pictures(gate, embedded):
     "One film, four, many; paths and images; a title of one's own."
-    films = film_files(embedded, recurse=False)
     assert "elbow.png: refused" in show_gate(gate, embedded / "elbow.png").alt
-    alt = show_gate(gate, [load_film(f) for f in films[:5]], ["an elbow"]).alt
-    assert (
-        alt.startswith("5 films") and "an elbow: refused" in alt and alt.count("film: refused") == 4
-    )
+    images = [load_film(film) for film in film_files(embedded, recurse=False)[:5]]
+    alt = show_gate(gate, images, ["an elbow"]).alt
+    assert alt.startswith("5 films")
+    assert "an elbow: refused" in alt
+    assert alt.count("film: refused") == 4
+
+
+def test_a_picture_reads_each_film_once(gate, embedded, monkeypatch):
+    read = []
+    film = embedded / "elbow.png"
+
+    def counted(path):
+        read.append(path)
+        return load_film(path)
+
+    monkeypatch.setattr("rsna_cls.film.load_film", counted)
+    show_gate(gate, film)
+    assert read.count(film) == 1

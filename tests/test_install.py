@@ -10,24 +10,35 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
 from conftest import HERE
+from rsna_cls import __version__
 
 USE = """
-import json, rsna_cls, torch
+import json
 from importlib.metadata import version
 from pathlib import Path
-from rsna_cls import dataloaders, fetch_data, film_files
-from rsna_cls import film_learner
-path = fetch_data('simulated')
+
+import rsna_cls
+from rsna_cls import dataloaders, fetch_data, film_files, film_learner
+
+path = fetch_data("simulated")
 learn = film_learner(dataloaders(path, size=64))
-print(json.dumps(dict(where=str(Path(rsna_cls.__file__).parent), version=version('rsna_cls'), films=len(film_files(path)),
-                      weight=float(learn.model[0][0].weight.abs().sum()))))
+facts = dict(
+    where=str(Path(rsna_cls.__file__).parent),
+    version=version("rsna_cls"),
+    films=len(film_files(path)),
+    weight=float(learn.model[0][0].weight.abs().sum()),
+)
+print(json.dumps(facts))
 """
 
 
-def run(*args, **kw):
-    done = subprocess.run([str(a) for a in args], capture_output=True, text=True, **kw)
-    assert done.returncode == 0, f"{args}\n{done.stdout}\n{done.stderr}"
+def run(*command, **options):
+    "Run a command; what it prints."
+    command = [str(word) for word in command]
+    done = subprocess.run(command, capture_output=True, text=True, **options)
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
 
@@ -59,47 +70,49 @@ def built(source):
 def clean_environment(path):
     "A new environment that sees the packages of this one, but not the repository."
     run(sys.executable, "-m", "venv", path)
-    site = (
-        next((path / "lib").glob("python*")) / "site-packages"
-        if os.name != "nt"
-        else path / "Lib/site-packages"
-    )
+    if os.name == "nt":
+        site, python = path / "Lib/site-packages", path / "Scripts/python"
+    else:
+        site, python = next((path / "lib").glob("python*")) / "site-packages", path / "bin/python"
     (site / "others.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
-    return path / ("Scripts" if os.name == "nt" else "bin") / "python"
+    return python
 
 
 def used_in(python, tmp_path):
-    env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "RSNA_CLS_DATA")}
-    return json.loads(
-        run(python, "-W", "ignore", "-c", USE, cwd=tmp_path, env=env).splitlines()[-1]
-    )
+    "What the installed package says of itself, without the repository's variables."
+    hidden = ("PYTHONPATH", "RSNA_CLS_DATA")
+    env = {name: value for name, value in os.environ.items() if name not in hidden}
+    printed = run(python, "-W", "ignore", "-c", USE, cwd=tmp_path, env=env)
+    return json.loads(printed.splitlines()[-1])
 
 
 @pytest.mark.parametrize("kind", ["wheel", "sdist", "editable"])
 def test_install_and_use(source, built, tmp_path, kind):
     python = clean_environment(tmp_path / "env")
     what = {
-        "wheel": [next(f for f in built if f.suffix == ".whl")],
-        "sdist": [next(f for f in built if f.name.endswith(".tar.gz"))],
+        "wheel": [file for file in built if file.suffix == ".whl"],
+        "sdist": [file for file in built if file.name.endswith(".tar.gz")],
         "editable": ["-e", source],
     }[kind]
     run(python, "-m", "pip", "install", "--no-deps", "--no-build-isolation", "--no-index", *what)
+
     used = used_in(python, tmp_path)
     assert Path(used["where"]).is_relative_to(source if kind == "editable" else tmp_path)
     assert used["films"] >= 75 and used["weight"] > 0
-    from rsna_cls import __version__
-
     assert used["version"] == __version__
 
 
 def test_what_is_in_the_wheel(built):
-    wheel = next(f for f in built if f.suffix == ".whl")
-    names = zipfile.ZipFile(wheel).namelist()
+    wheel = next(file for file in built if file.suffix == ".whl")
     assert wheel.stat().st_size < 40e6
-    for name in (
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    wanted = {
+        "rsna_cls/__init__.pyi",  # which module a public name is in
         "rsna_cls/cam.py",
-        "rsna_cls/weights/resnet18_simulated.safetensors",
         "rsna_cls/films/manifest.csv",
-    ):
-        assert name in names
-    assert not [n for n in names if n.startswith(("tests/", "nbs/", "tools/"))]
+        "rsna_cls/py.typed",
+        "rsna_cls/weights/resnet18_simulated.safetensors",
+    }
+    assert wanted <= set(names)
+    assert not [name for name in names if name.startswith(("tests/", "nbs/", "tools/"))]

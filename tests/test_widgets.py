@@ -1,4 +1,4 @@
-"Widgets without a browser, on both generations of ipywidgets; what they compute is tested in their notebook."
+"Widgets without a browser, on both generations of ipywidgets; their notebook tests what they draw."
 
 import os
 import subprocess
@@ -6,35 +6,47 @@ import sys
 
 import ipywidgets
 import pytest
+
 from conftest import HERE
 
+# What a person does with the widgets, without a browser; run with a course folder and a version.
 WALK = """
 import sys, warnings
+
 warnings.simplefilter('ignore')
 import ipywidgets
-assert ipywidgets.__version__ == sys.argv[2], ipywidgets.__version__
-from rsna_cls import dataloaders
-from rsna_cls import film_learner
-from rsna_cls import augment_explorer, cam_explorer, quiz
-learn = film_learner(dataloaders(sys.argv[1], size=64, bs=4))
-explorer = cam_explorer(learn, sys.argv[1] + '/val', 'chest')
+import matplotlib.pyplot
+from rsna_cls import augment_explorer, cam_explorer, dataloaders, film_learner, quiz
+
+course, version = sys.argv[1:]
+assert ipywidgets.__version__ == version, ipywidgets.__version__
+
+learn = film_learner(dataloaders(course, size=64, bs=4))
+explorer = cam_explorer(learn, course + '/val', 'chest')
 film, method, target, block, opacity, out = explorer.children
 seen = {out.value}
-for control, value in [(block, -5), (target, 'abd'), (method, 'hires_cam'), (method, 'cam'), (film, 3), (opacity, .2)]:
+steps = [
+    (block, -5), (target, 'abd'), (method, 'hires_cam'), (method, 'cam'), (film, 3), (opacity, .2)
+]
+for control, value in steps:
     control.value = value
     assert out.value not in seen, control
     seen.add(out.value)
-assert block.disabled and 'alt="4 · ' in out.value
-tried = augment_explorer(sys.argv[1], size=64, n=2)
-for k, value in [(0, 45.), (4, .3), (5, True), (6, 5)]:
-    before = tried.children[-1].value
-    tried.children[k].value = value
-    assert tried.children[-1].value != before, k
-radio, said = quiz('Which?', ['a', 'b'], 'b', 'Because.').children[1].children
-assert radio.value is None
-radio.value = 'b'
-assert 'Yes. Because.' in said.value
-import matplotlib.pyplot
+assert block.disabled
+assert 'alt="4 · ' in out.value
+
+tried = augment_explorer(course, size=64, n=2)
+rotate, shift, zoom, exposure, warp, flip, look, out = tried.children
+for control, value in [(rotate, 45.), (warp, .3), (flip, True), (look, 5)]:
+    before = out.value
+    control.value = value
+    assert out.value != before, control
+
+answers, verdict = quiz('Which?', ['a', 'b'], 'b', 'Because.').children[1].children
+assert answers.value is None
+answers.value = 'b'
+assert 'Yes. Because.' in verdict.value
+
 assert not matplotlib.pyplot.get_fignums()
 print('all of them answer')
 """
@@ -47,7 +59,8 @@ def walk(course, version, **env):
         text=True,
         env=os.environ | env,
     )
-    assert done.returncode == 0 and "all of them answer" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "all of them answer" in done.stdout
 
 
 def test_this_ipywidgets(course):
@@ -57,19 +70,9 @@ def test_this_ipywidgets(course):
 
 def test_colab_s_ipywidgets(course, tmp_path):
     "Colab keeps version 7.7.1; it is put in front of the environment's own."
+    old = ["ipywidgets==7.7.1", "ipython-genutils"]
     fetched = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "-q",
-            "--no-deps",
-            "--target",
-            tmp_path,
-            "ipywidgets==7.7.1",
-            "ipython-genutils",
-        ],
+        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", tmp_path, *old],
         capture_output=True,
         text=True,
         timeout=300,
@@ -79,23 +82,22 @@ def test_colab_s_ipywidgets(course, tmp_path):
     walk(course, "7.7.1", PYTHONPATH=str(tmp_path))
 
 
+# What a module would need to keep something about a person, or to send it.
+KEEPING = (
+    "open(",
+    "write_",
+    "requests",
+    "urllib",
+    "socket",
+    "environ",
+    "FileUpload",
+    "logging",
+)
+
+
 def test_nothing_is_kept_about_the_person():
     "The module opens no file and no connection, and no lesson carries widget state."
     code = (HERE / "rsna_cls/widgets.py").read_text()
-    assert not any(
-        word in code
-        for word in (
-            "open(",
-            "write_",
-            "requests",
-            "urllib",
-            "socket",
-            "environ",
-            "FileUpload",
-            "logging",
-        )
-    )
-    assert all(
-        "application/vnd.jupyter.widget" not in p.read_text()
-        for p in (HERE / "nbs").rglob("*.ipynb")
-    )
+    assert [word for word in KEEPING if word in code] == []
+    for notebook in (HERE / "nbs").rglob("*.ipynb"):
+        assert "application/vnd.jupyter.widget" not in notebook.read_text(), notebook

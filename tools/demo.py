@@ -1,6 +1,8 @@
 """Run lesson 01 from top to bottom, and write build/01_first_classifier.html and build/demo.json.
 
-`make demo` runs it. The films are those that fetch_data("auto") finds; `--seed`, `--size`, `--films` and `--weights` set the lesson's parameters."""
+`make demo` runs it. The films are those that fetch_data("auto") finds; `--films`, `--weights`,
+`--size` and `--seed` set the lesson's parameters.
+"""
 
 import json
 import os
@@ -15,46 +17,71 @@ from nbconvert import HTMLExporter
 
 HERE = Path(__file__).resolve().parents[1]
 LESSON = HERE / "nbs/lessons/01_first_classifier.ipynb"
+PAGE = "01_first_classifier.html"
 
-# What the lesson's own variables say at its end; run in the lesson's kernel, and not kept in the page.
+# Runs in the lesson's kernel after its last cell, and says what the lesson's variables hold.
+# REPORT_FILE is set in front of it. It is not kept in the page.
 REPORT = """
 import json, os
 from pathlib import Path
-from rsna_cls import cache_folder, embedded_films
-from rsna_cls import score
-def _right(table):
-    row = score(table, positive='chest').table.iloc[0]
-    return dict(k=int(row['k']), n=int(row['n']), low=float(row['low']), high=float(row['high']))
-_source = {embedded_films(): 'simulated', cache_folder()/'rsna': 'rsna'}.get(path) or Path(os.environ.get('RSNA_CLS_DATA') or path).name
-_first = surprises.assign(first=[Path(f).stem != 'elbow' for f in surprises['file']]).sort_values('first', kind='stable').iloc[0]
-_report = dict(films=_source, weights=str(weights), seed=seed, size=size, validation=_right(validation), test=_right(test),
-               surprise=dict(file=Path(_first['file']).name, prediction=_first['prediction'], p=float(_first[_first['prediction']])))
-Path(REPORT_FILE).write_text(json.dumps(_report))
+from rsna_cls import cache_folder, embedded_films, score
+
+def right(table):
+    accuracy = score(table, positive="chest").table.iloc[0]
+    counts = dict(k=int(accuracy["k"]), n=int(accuracy["n"]))
+    return counts | dict(low=float(accuracy["low"]), high=float(accuracy["high"]))
+
+def source():
+    if path == embedded_films():
+        return "simulated"
+    if path.parent == cache_folder() and path.name.startswith("rsna-"):
+        return "rsna"
+    return Path(os.environ.get("RSNA_CLS_DATA") or path).name
+
+def elbow_or_first():
+    is_elbow = [Path(file).stem == "elbow" for file in surprises["file"]]
+    row = surprises[is_elbow].iloc[0] if any(is_elbow) else surprises.iloc[0]
+    said = row["prediction"]
+    return dict(file=Path(row["file"]).name, prediction=said, p=float(row[said]))
+
+report = dict(
+    films=source(),
+    weights=str(weights),
+    seed=seed,
+    size=size,
+    validation=right(validation),
+    test=right(test),
+    surprise=elbow_or_first(),
+)
+Path(REPORT_FILE).write_text(json.dumps(report))
 """
+
+
+def with_report(lesson: Path, report_file: Path) -> nbformat.NotebookNode:
+    "A lesson with a cell behind it that writes a report."
+    notebook = nbformat.read(lesson, as_version=4)
+    code = f"REPORT_FILE = {str(report_file)!r}\n{REPORT}"
+    notebook.cells.append(nbformat.v4.new_code_cell(code, metadata={"tags": ["report"]}))
+    return notebook
 
 
 def run(build: Path, parameters: dict) -> dict:
     "Run the lesson, write its page, and return what it reports."
     build.mkdir(parents=True, exist_ok=True)
-    source, done, part = (
-        build / "lesson.ipynb",
-        build / "01_first_classifier.ipynb",
-        build / "report.part",
-    )
-    nb = nbformat.read(LESSON, as_version=4)
-    nb.cells.append(
-        nbformat.v4.new_code_cell(
-            f"REPORT_FILE = {str(part)!r}\n{REPORT}", metadata={"tags": ["report"]}
-        )
-    )
-    nbformat.write(nb, source)
-    if os.environ.get("RSNA_CLS_DATA"):  # the lesson runs in the build folder
+    source = build / "lesson.ipynb"
+    executed = build / "01_first_classifier.ipynb"
+    report_file = build / "report.part"
+    nbformat.write(with_report(LESSON, report_file), source)
+
+    # The lesson runs in the build folder, where a relative path would mean another place.
+    if os.environ.get("RSNA_CLS_DATA"):
         os.environ["RSNA_CLS_DATA"] = str(Path(os.environ["RSNA_CLS_DATA"]).expanduser().resolve())
+
     started = time.time()
     try:
         papermill.execute_notebook(
             source,
-            done,
+            executed,
             parameters,
             kernel_name="python3",
             cwd=str(build),
@@ -64,63 +91,75 @@ def run(build: Path, parameters: dict) -> dict:
         )
     finally:
         source.unlink()
-    report = json.loads(part.read_text()) | {"seconds": round(time.time() - started)}
-    part.unlink()
-    write_page(done)
+    seconds = round(time.time() - started)
+
+    report = json.loads(report_file.read_text()) | dict(seconds=seconds)
+    report_file.unlink()
+    write_page(executed)
     (build / "demo.json").write_text(json.dumps(report, indent=1) + "\n")
     return report
 
 
-def write_page(done: Path):
-    "The executed lesson as one HTML file, without the cells that are ours."
-    nb = nbformat.read(done, as_version=4)
-    nb.cells = [
-        c
-        for c in nb.cells
-        if not {"report", "injected-parameters"} & set(c.metadata.get("tags", []))
-    ]
-    nb.metadata.pop("widgets", None)
-    for out in [
-        o
-        for c in nb.cells
-        for o in c.get("outputs", [])
-        if o.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
-    ]:
-        out["data"] = {"text/html": "<em>(Controls stand here when the notebook runs.)</em>"}
-    nbformat.write(nb, done)
+def write_page(executed: Path) -> None:
+    "The executed lesson as one HTML file beside it, without the cells that are ours."
+    notebook = nbformat.read(executed, as_version=4)
+    ours = {"report", "injected-parameters"}
+    notebook.cells = [c for c in notebook.cells if not ours & set(c.metadata.get("tags", []))]
+    replace_widgets(notebook)
+    nbformat.write(notebook, executed)
+
     exporter = HTMLExporter(template_name="lab")
-    exporter.register_preprocessor(
-        "nbconvert.preprocessors.CoalesceStreamsPreprocessor", enabled=True
-    )  # progress bars leave one line
-    page = exporter.from_notebook_node(nb)[0].replace(
-        "</head>", "<style>main {max-width: 1000px; margin: auto}</style></head>", 1
-    )
-    done.with_suffix(".html").write_text(page, encoding="utf-8")
+    coalesce = "nbconvert.preprocessors.CoalesceStreamsPreprocessor"
+    exporter.register_preprocessor(coalesce, enabled=True)  # a progress bar leaves one line
+    page, _ = exporter.from_notebook_node(notebook)
+    style = "<style>main {max-width: 1000px; margin: auto}</style>"
+    page = page.replace("</head>", f"{style}</head>", 1)
+    executed.with_suffix(".html").write_text(page, encoding="utf-8")
 
 
-def last_line(r: dict) -> str:
+def replace_widgets(notebook: nbformat.NotebookNode) -> None:
+    "Put a sentence where a page that is only read cannot have controls."
+    sentence = "<em>(Controls stand here when the notebook runs.)</em>"
+    notebook.metadata.pop("widgets", None)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if "application/vnd.jupyter.widget-view+json" in output.get("data", {}):
+                output["data"] = {"text/html": sentence}
+
+
+def last_line(report: dict) -> str:
     "What the run comes to, in one line."
 
-    def share(s):
-        return f"{s['k']}/{s['n']} [{100 * s['low']:.0f}–{100 * s['high']:.0f} %]"
+    def share(right: dict) -> str:
+        interval = f"{100 * right['low']:.0f}–{100 * right['high']:.0f} %"
+        return f"{right['k']}/{right['n']} [{interval}]"
 
+    surprise = report["surprise"]
     return (
-        f"demo: films={r['films']} weights={r['weights']} val={share(r['validation'])} test={share(r['test'])} "
-        f"surprise={r['surprise']['prediction']} {r['surprise']['p']:.2f} seconds={r['seconds']}"
+        f"demo: films={report['films']} weights={report['weights']} "
+        f"val={share(report['validation'])} test={share(report['test'])} "
+        f"surprise={surprise['prediction']} {surprise['p']:.2f} seconds={report['seconds']}"
     )
+
+
+def main() -> None:
+    "The command line."
+    parser = ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--films")
+    parser.add_argument("--weights")
+    parser.add_argument("--size", type=int)
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--build", type=Path, default=HERE / "build")
+    given = vars(parser.parse_args())
+    build = given.pop("build").resolve()
+    parameters = {name: value for name, value in given.items() if value is not None}
+
+    lesson = LESSON.relative_to(HERE)
+    print(f"Running {lesson}: about two minutes on a laptop's processor …", flush=True)
+    report = run(build, parameters)
+    print(f"The lesson with its results: {build / PAGE}")
+    print(last_line(report))
 
 
 if __name__ == "__main__":
-    ask = ArgumentParser(description=__doc__.split("\n")[0])
-    for name, kind in dict(films=str, weights=str, size=int, seed=int).items():
-        ask.add_argument(f"--{name}", type=kind)
-    ask.add_argument("--build", type=Path, default=HERE / "build")
-    given = vars(ask.parse_args())
-    build = given.pop("build").resolve()
-    print(
-        f"Running {LESSON.relative_to(HERE)}: about two minutes on a laptop's processor …",
-        flush=True,
-    )
-    report = run(build, {k: v for k, v in given.items() if v is not None})
-    print(f"The lesson with its results: {build / '01_first_classifier.html'}")
-    print(last_line(report))
+    main()

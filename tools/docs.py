@@ -1,6 +1,8 @@
-"""Write what is made from something else: addresses in the notebooks from settings.ini, README.md from nbs/index.ipynb.
+"""Write what is made from something else: addresses in notebooks, and README.md.
 
-`python tools/docs.py` writes; tests/test_repository.py asks `stale()` whether anything would change."""
+The addresses follow settings.ini, README.md follows nbs/index.ipynb. `python tools/docs.py` writes;
+tests/test_repository.py asks `stale()` whether anything would change.
+"""
 
 import re
 from configparser import ConfigParser
@@ -10,17 +12,24 @@ import nbformat
 from nbconvert import MarkdownExporter
 
 HERE = Path(__file__).resolve().parents[1]
+SETTINGS = HERE / "settings.ini"
+HOME = HERE / "nbs/index.ipynb"
+README = HERE / "README.md"
+
+COLAB = "https://colab.research.google.com/github"
 NOT_SPACE = r'[^\s"\'`)\\]+'
+NOTE = "<!-- made from nbs/index.ipynb by `make docs`: change it there -->"
 
 
-def addresses(settings: Path = HERE / "settings.ini") -> dict:
+def addresses(settings: Path = SETTINGS) -> dict[str, str]:
     "Patterns of addresses that follow from the repository's own, and what stands in their place."
     config = ConfigParser(interpolation=None)
     config.read(settings, encoding="utf-8")
-    git, branch = config["DEFAULT"]["git_url"].rstrip("/"), config["DEFAULT"]["branch"]
+    git = config["DEFAULT"]["git_url"].rstrip("/")
+    branch = config["DEFAULT"]["branch"]
     owner = git.split("github.com/")[1]
     return {
-        r"https://colab\.research\.google\.com/github/[^/\s]+/[^/\s]+/blob/[^/\s]+/": f"https://colab.research.google.com/github/{owner}/blob/{branch}/",
+        rf"{re.escape(COLAB)}/[^/\s]+/[^/\s]+/blob/[^/\s]+/": f"{COLAB}/{owner}/blob/{branch}/",
         rf"git\+https://{NOT_SPACE}": f"git+{git}@{branch}",
         rf"git clone https://{NOT_SPACE}": f"git clone {git}",
     }
@@ -36,36 +45,31 @@ def stamped(path: Path) -> str:
 
 def readme() -> str:
     "README.md, from the home page."
-    nb = nbformat.reads(stamped(HERE / "nbs/index.ipynb"), as_version=4)
-    nb.cells = [c for c in nb.cells if not c.source.startswith("#| ")]
-    text = MarkdownExporter().from_notebook_node(nb)[0]
-    text = re.sub(
-        r"\]\((images|lessons)/", r"](nbs/\1/", text
-    )  # the README stands one folder higher
-    return (
-        "<!-- made from nbs/index.ipynb by `make docs`: change it there -->\n\n"
-        + text.strip()
-        + "\n"
-    )
+    notebook = nbformat.reads(stamped(HOME), as_version=4)
+    notebook.cells = [cell for cell in notebook.cells if not cell.source.startswith("#| ")]
+    text, _ = MarkdownExporter().from_notebook_node(notebook)
+    text = re.sub(r"\]\((images|lessons)/", r"](nbs/\1/", text)  # README stands one folder higher
+    return f"{NOTE}\n\n{text.strip()}\n"
 
 
-def wanted() -> dict:
+def wanted() -> dict[Path, str]:
     "Every file this script writes, with the text it should have."
-    notebooks = [HERE / "nbs/index.ipynb", *sorted((HERE / "nbs/lessons").glob("*.ipynb"))]
-    return {path: stamped(path) for path in notebooks} | {HERE / "README.md": readme()}
+    notebooks = [HOME, *sorted((HERE / "nbs/lessons").glob("*.ipynb"))]
+    return {path: stamped(path) for path in notebooks} | {README: readme()}
 
 
-def stale() -> list:
+def stale() -> list[Path]:
     "The files that are not as they should be."
-    return [
-        path
-        for path, text in wanted().items()
-        if not path.exists() or path.read_text(encoding="utf-8") != text
-    ]
+    return [path for path, text in wanted().items() if not is_fresh(path, text)]
+
+
+def is_fresh(path: Path, text: str) -> bool:
+    "Whether a file is there and has this text."
+    return path.exists() and path.read_text(encoding="utf-8") == text
 
 
 if __name__ == "__main__":
+    texts = wanted()
     for path in stale():
-        text = wanted()[path]
-        path.write_text(text, encoding="utf-8")
+        path.write_text(texts[path], encoding="utf-8")
         print("wrote", path.relative_to(HERE))

@@ -1,12 +1,17 @@
-"""Draw the home page's figures from simulated films: nbs/images/films.png (some of each kind) and nbs/images/maps.png (maps of a model trained on them).
+"""Draw the home page's figures from simulated films, into nbs/images.
 
-`make figures` runs it. Nothing here comes from a real film."""
+films.png shows some films of each kind, maps.png the maps of a model trained on such films.
+`make figures` runs it. Nothing here comes from a real film.
+"""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from PIL import Image, ImageDraw
 
 from rsna_cls import (
+    KINDS,
+    Picture,
     dataloaders,
     fetch_data,
     film_files,
@@ -16,34 +21,39 @@ from rsna_cls import (
     show_cam,
     simulate_film,
 )
-from rsna_cls.simulate import KINDS
 
 IMAGES = Path(__file__).resolve().parents[1] / "nbs/images"
+SIDE = 120  # px of the place for one film
+LABEL = 16  # px above it for its name
+COLUMNS = 10
 
 
-def contact_sheet(kinds=KINDS, side=120, columns=10) -> Image.Image:
-    "Chests and abdomens in two rows of their own, then two films of every other kind, each kind named."
-    sheet = Image.new("L", (columns * side, 4 * (side + 16)), 255)
-    cells = [(k, s) for k in kinds[:2] for s in range(columns)] + [
-        (k, s) for s in (0, 1) for k in kinds[2:]
-    ]
-    for i, (kind, seed) in enumerate(cells):
-        row, column = (
-            (i // columns, i % columns)
-            if i < 2 * columns
-            else (2 + (i - 2 * columns) // columns, i % columns)
-        )
-        film = simulate_film(kind, seed + 1, size=(side - 2, side - 2), aspect=1.0).image
-        sheet.paste(film, (column * side + 1, row * (side + 16) + 15))
+def places() -> Iterator[tuple[str, int, int, int]]:
+    "Kind, seed, row and column of every film of the contact sheet."
+    for row, kind in enumerate(KINDS[:2]):  # chests and abdomens have a row each
+        for column in range(COLUMNS):
+            yield kind, column + 1, row, column
+    for row in (2, 3):  # below them two films of every other kind, one under the other
+        for column, kind in enumerate(KINDS[2:]):
+            yield kind, row - 1, row, column
+
+
+def contact_sheet() -> Image.Image:
+    "Films of every kind, each kind named."
+    sheet = Image.new("L", (COLUMNS * SIDE, 4 * (SIDE + LABEL)), 255)
+    pen = ImageDraw.Draw(sheet)
+    for kind, seed, row, column in places():
+        left = column * SIDE
+        top = row * (SIDE + LABEL)
+        film = simulate_film(kind, seed, size=(SIDE - 2, SIDE - 2), aspect=1.0)
+        sheet.paste(film.image, (left + 1, top + LABEL - 1))
         if row >= 2 or column == 0:
-            ImageDraw.Draw(sheet).text(
-                (column * side + 2, row * (side + 16) + 2), kind.replace("_", " "), fill=0
-            )
+            pen.text((left + 2, top + 2), kind.replace("_", " "), fill=0)
     return sheet
 
 
-def maps():
-    "Class activation maps of two chests and two abdomens."
+def maps() -> Picture:
+    "Class activation maps of two films."
     path = fetch_data("simulated")
     learn = film_learner(dataloaders(path, tfms=film_tfms()))
     fine_tune(learn)
@@ -52,5 +62,6 @@ def maps():
 
 if __name__ == "__main__":
     IMAGES.mkdir(exist_ok=True)
-    contact_sheet().quantize(32, dither=Image.Dither.NONE).save(IMAGES / "films.png", optimize=True)
+    sheet = contact_sheet().quantize(32, dither=Image.Dither.NONE)
+    sheet.save(IMAGES / "films.png", optimize=True)
     (IMAGES / "maps.png").write_bytes(maps().png)

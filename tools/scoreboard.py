@@ -1,16 +1,20 @@
-"""Maps measured against known anatomy: CAM, Grad-CAM and HiResCAM at every block, on simulated films with masks.
+"""Maps measured against known anatomy: CAM, Grad-CAM and HiResCAM at every block.
 
-    python tools/scoreboard.py              # two seeds, 16 films of each class; about a quarter of an hour on two cores
-    python tools/scoreboard.py --draw       # the figure and the table again, from build/scoreboard.csv
+    python tools/scoreboard.py              # two seeds, 16 films of each class; 15 minutes
+    python tools/scoreboard.py --draw       # the figure and the table again, from the CSV
 
-Four networks per seed: fine-tuned by lesson 01's recipe on the embedded films; the same on films whose abdomens bear a
-planted marker; on films whose label *is* the marker, whatever the anatomy; and one with random weights, untrained.
-Every film that is measured is new to all of them. Writes build/scoreboard.csv, one row per film and map, and nbs/images/scoreboard.png."""
+Four networks per seed: fine-tuned by lesson 01's recipe on the embedded films; the same on films
+whose abdomens bear a planted marker; on films whose label *is* the marker, whatever the anatomy;
+and one with random weights, untrained. Every film that is measured is new to all of them.
+
+Writes build/scoreboard.csv, one row per film and map, and nbs/images/scoreboard.png.
+"""
 
 import io
 import shutil
 import tempfile
 from argparse import ArgumentParser
+from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -18,6 +22,7 @@ import numpy as np
 import pandas as pd
 import torch
 from PIL import Image
+from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from rsna_cls import (
@@ -39,258 +44,259 @@ from rsna_cls import (
     simulate_film,
 )
 
-HERE = Path(__file__).parent.parent
-MARKER = dict(
-    side=0.16, at=(0.1, 0.1)
-)  # far enough from the corner to stay in the film when it is moved
-SIZE, FIRST_SEED = 224, 7_000_000  # neither the embedded films' seeds nor the pretraining's
+HERE = Path(__file__).resolve().parents[1]
+SIZE = 224  # px
+FIRST_SEED = 7_000_000  # neither the embedded films' seeds nor the pretraining's
 ANATOMY = {"chest": ("lungs", "heart"), "abd": ("spine", "bowel_gas", "pelvis")}
 METHODS = {"CAM": "cam", "Grad-CAM": "grad_cam", "HiResCAM": "hires_cam"}
+UNTRAINED = "random weights"
+ONLY_MARKER = "marker only"
+COLOURS = {
+    "films as they are": "C0",
+    "marker and anatomy": "C1",
+    ONLY_MARKER: "C3",
+    UNTRAINED: "0.5",
+}
+KEYS = ["network", "measured", "label", "method", "block"]  # what one number is the mean of
 
 
-def new_films(n):
-    "Simulated films without marks, each with its class and the mask of the anatomy that makes the class."
-    for label, names in ANATOMY.items():
+def mark(film) -> Image.Image:
+    "A film with the marker, so far from the corner that it stays in when the film is moved."
+    return plant_marker(film, side=0.16, at=(0.1, 0.1))
+
+
+def new_films(n: int) -> pd.DataFrame:
+    "Simulated films without marks: label, image, and the mask of the anatomy that makes the class."
+    rows = []
+    for label, structures in ANATOMY.items():
         for i in range(n):
             film = simulate_film(label, FIRST_SEED + i, SIZE, marks=False)
-            yield (
-                label,
-                film.image,
-                np.logical_or.reduce([film.masks[m] for m in names if m in film.masks]),
-            )
+            masks = [film.masks[name] for name in structures if name in film.masks]
+            mask = np.logical_or.reduce(masks)
+            rows.append(dict(label=label, image=film.image, mask=mask))
+    return pd.DataFrame(rows)
 
 
-def courses(path, home):
+def write_courses(path: Path, home: Path) -> dict[str, Path]:
     "Course folders whose marker is decoration, and whose marker is the class."
     for split in ("train", "val"):
-        for i, f in enumerate(film_files(path / split)):
-            for name, marked, label in [
-                ("marker and anatomy", f.parent.name == "abd", f.parent.name),
-                ("marker only", i % 2, ("chest", "abd")[i % 2]),
-            ]:
-                to = home / name / split / label / f"{f.parent.name}_{f.name}"
-                to.parent.mkdir(parents=True, exist_ok=True)
-                (plant_marker(f, **MARKER) if marked else load_film(f)).save(to)
+        for i, file in enumerate(film_files(path / split)):
+            anatomy = file.parent.name
+            write_film(file, home / "marker and anatomy", split, anatomy, anatomy == "abd")
+            by_turns = ("chest", "abd")[i % 2]
+            write_film(file, home / ONLY_MARKER, split, by_turns, by_turns == "abd")
     return {
         "films as they are": path,
         "marker and anatomy": home / "marker and anatomy",
-        "marker only": home / "marker only",
+        ONLY_MARKER: home / ONLY_MARKER,
     }
 
 
-def measured(learn, films, masks, target):
-    "One row per film, method and block: share of heat in the mask, the mask's share of the film, hit, and the share if all heat lay on the best square."
-    for method, name in METHODS.items():
-        maps = (
-            {-1: cam(learn, films, target)}
-            if name == "cam"
-            else {
-                b: m[:, learn.dls.vocab.o2i[target]]
-                for b, m in cam_atlas(learn, films, name).items()
-            }
-        )
-        for block, heat in maps.items():
-            covered = torch.cat(
-                [
-                    adaptive_avg_pool2d(torch.from_numpy(m)[None].float(), heat.shape[1:])
-                    for m in masks
-                ]
-            )
-            best = (covered == covered.amax((1, 2), keepdim=True)).float()
-            table = relevance_mass(heat, masks).assign(
-                hit=pointing_game(heat, masks)["hit"], allowed=relevance_mass(best, masks)["mass"]
-            )
-            yield table.assign(method=method, block=block, film=range(len(films)))
+def write_film(file: Path, course: Path, split: str, label: str, is_marked: bool) -> None:
+    "A film in its place in a course folder, with the marker or without."
+    place = course / split / label / f"{file.parent.name}_{file.name}"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    film = mark(file) if is_marked else load_film(file)
+    film.save(place)
 
 
-def run(n, seeds, what=("anatomy", "marker")):
-    "Train, and measure every network on the same new films: anatomy on films without marks, the marker on the same chests with it."
-    path, films = (
-        fetch_data("simulated"),
-        pd.DataFrame(new_films(n), columns=["label", "image", "mask"]),
-    )
-    home, rows, sure = Path(tempfile.mkdtemp()), [], []
+def maps_of(learn, films: list, target: str, method: str) -> dict[int, Tensor]:
+    "The maps of a class by a method, block → maps."
+    if method == "cam":
+        return {-1: cam(learn, films, target)}
+    i = learn.dls.vocab.o2i[target]
+    return {block: maps[:, i] for block, maps in cam_atlas(learn, films, method).items()}
+
+
+def best_square(heat: Tensor, masks: list[np.ndarray]) -> Tensor:
+    "Maps of the same size as `heat`, whose heat lies all on the square that the mask covers most."
+    covered = []
+    for mask in masks:
+        share = torch.from_numpy(mask)[None].float()
+        covered.append(adaptive_avg_pool2d(share, heat.shape[1:]))
+    shares = torch.cat(covered)
+    return (shares == shares.amax((1, 2), keepdim=True)).float()
+
+
+def measure(learn, films: list, masks: list[np.ndarray], target: str) -> Iterator[pd.DataFrame]:
+    """Tables with one row per film, for each method and block.
+
+    They hold the share of heat in the mask, the mask's share of the film, whether the hottest place
+    is in it, and the share of heat if all of it lay on the best square.
+    """
+    for name, method in METHODS.items():
+        for block, heat in maps_of(learn, films, target, method).items():
+            allowed = relevance_mass(best_square(heat, masks), masks)["mass"]
+            hit = pointing_game(heat, masks)["hit"]
+            table = relevance_mass(heat, masks).assign(hit=hit, allowed=allowed)
+            yield table.assign(method=name, block=block, film=range(len(films)))
+
+
+def trained(network: str, course: Path, seed: int):
+    "A network after its training, if it gets one."
+    weights = None if network == UNTRAINED else "simulated"
+    with redirect_stdout(io.StringIO()):
+        dls = dataloaders(course, tfms=film_tfms(), size=SIZE, seed=seed)
+        learn = film_learner(dls, weights, seed=seed)
+        if network == ONLY_MARKER:  # half of the labels contradict all that it knows
+            fine_tune(learn, 15, 2e-3, seed=seed)
+        elif network != UNTRAINED:
+            fine_tune(learn, 5, 2e-3, seed=seed)
+    return learn
+
+
+def ask(learn, films: pd.DataFrame, label: str) -> tuple[list[pd.DataFrame], list[dict]]:
+    "Maps and answers of a network, for the films of one class."
+    plain = list(films["image"])
+    marked = [mark(film) for film in plain]
+    rows = []
+    for table in measure(learn, plain, list(films["mask"]), label):
+        rows.append(table.assign(label=label, measured="anatomy"))
+    if label == "chest":  # on abdomens the marker would be right
+        squares = [np.asarray(mark(Image.new("L", film.size))) > 0 for film in plain]
+        for table in measure(learn, marked, squares, "abd"):
+            rows.append(table.assign(label=label, measured="marker"))
+
+    answers = []
+    for marker, some in [("without", plain), ("with", marked)]:
+        called_abd = (predict(learn, some)["prediction"] == "abd").sum()
+        answers.append(dict(label=label, marker=marker, called_abd=called_abd, n=len(some)))
+    return rows, answers
+
+
+def run(n: int, seeds: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    "Train, and measure every network on the same new films: a row per film and map, and answers."
+    path = fetch_data("simulated")
+    films = new_films(n)
+    home = Path(tempfile.mkdtemp())
+    all_rows, all_answers = [], []
     try:
-        for network, course in [*courses(path, home).items(), ("random weights", path)]:
+        courses = write_courses(path, home) | {UNTRAINED: path}
+        for network, course in courses.items():
             for seed in range(seeds):
-                with redirect_stdout(io.StringIO()):
-                    learn = film_learner(
-                        dataloaders(course, tfms=film_tfms(), size=SIZE, seed=seed),
-                        None if network == "random weights" else "simulated",
-                        seed=seed,
-                    )
-                    if network != "random weights":
-                        fine_tune(
-                            learn, 15 if network == "marker only" else 5, 2e-3, seed=seed
-                        )  # the label of half of the films contradicts all that it knows
+                learn = trained(network, course, seed)
                 for label, some in films.groupby("label"):
-                    plain, marked = (
-                        list(some["image"]),
-                        [plant_marker(f, **MARKER) for f in some["image"]],
-                    )
-                    marker = [
-                        np.asarray(plant_marker(Image.new("L", f.size), **MARKER)) > 0
-                        for f in plain
-                    ]
-                    for part, fs, masks, target in [
-                        ("anatomy", plain, list(some["mask"]), label),
-                        ("marker", marked, marker, "abd"),
-                    ]:
-                        if part in what and (part == "anatomy" or label == "chest"):
-                            rows += [
-                                t.assign(network=network, seed=seed, label=label, measured=part)
-                                for t in measured(learn, fs, masks, target)
-                            ]
-                    for mark, fs in [("without", plain), ("with", marked)]:
-                        sure.append(
-                            dict(
-                                network=network,
-                                seed=seed,
-                                label=label,
-                                marker=mark,
-                                called_abd=(predict(learn, fs)["prediction"] == "abd").sum(),
-                                n=len(fs),
-                            )
-                        )
+                    rows, answers = ask(learn, some, label)
+                    all_rows += [table.assign(network=network, seed=seed) for table in rows]
+                    all_answers += [dict(network=network, seed=seed) | row for row in answers]
                 print(f"{network}, seed {seed}: done", flush=True)
     finally:
         shutil.rmtree(home)
-    return pd.concat(rows), pd.DataFrame(sure)
+    return pd.concat(all_rows), pd.DataFrame(all_answers)
 
 
-def summary(rows):
+def summary(rows: pd.DataFrame) -> pd.DataFrame:
     "Mean over films of the mean over seeds, with a bootstrap interval over films."
-    per_film = (
-        rows.groupby(["network", "measured", "label", "method", "block", "film"])[
-            ["mass", "area", "hit", "allowed"]
-        ]
-        .mean()
-        .reset_index()
-    )
-    out = []
-    for key, t in per_film.groupby(["network", "measured", "label", "method", "block"]):
-        m = mean_interval(t["mass"])
-        out.append(
-            dict(zip(["network", "measured", "label", "method", "block"], key))
-            | dict(
-                mass=m["mean"],
-                low=m["low"],
-                high=m["high"],
-                n=m["n"],
-                area=t["area"].mean(),
-                allowed=t["allowed"].mean(),
-                hit=t["hit"].mean(),
+    values = ["mass", "area", "hit", "allowed"]
+    per_film = rows.groupby([*KEYS, "film"])[values].mean().reset_index()
+    means = []
+    for key, table in per_film.groupby(KEYS):
+        mass = mean_interval(table["mass"])
+        row = dict(zip(KEYS, key, strict=True))
+        row |= dict(mass=mass["mean"], low=mass["low"], high=mass["high"], n=mass["n"])
+        row |= {name: table[name].mean() for name in ("area", "allowed", "hit")}
+        means.append(row)
+    return pd.DataFrame(means)
+
+
+def draw_panel(ax, table: pd.DataFrame) -> None:
+    "Share of heat by block, with intervals, and the share of the film."
+    for network, colour in COLOURS.items():
+        for method, style in [("Grad-CAM", "-"), ("HiResCAM", ":")]:
+            is_line = (table["network"] == network) & (table["method"] == method)
+            line = table[is_line].sort_values("block")
+            name = network if style == "-" else None
+            ax.plot(line["block"], line["mass"], style, color=colour, label=name, marker="o", ms=3)
+            ax.fill_between(
+                line["block"], line["low"], line["high"], color=colour, alpha=0.12, lw=0
             )
-        )
-    return pd.DataFrame(out)
+    area = table[table["method"] == "Grad-CAM"].drop_duplicates("block").sort_values("block")
+    ax.plot(area["block"], area["area"], "k--", lw=1, label="the structure's share of the film")
 
 
-def draw(table, to):
-    "Share of heat in the anatomy and on the marker, per block, with intervals and the share of the film."
+def draw(table: pd.DataFrame, to: Path) -> None:
+    "Share of heat in the anatomy and on the marker, per block."
     fig, axs = new_figure(1, 3, (4.1, 3.9))
-    colours = {
-        "films as they are": "C0",
-        "marker and anatomy": "C1",
-        "marker only": "C3",
-        "random weights": "0.5",
-    }
     panels = [
-        ("anatomy", "chest", "“chest”: lungs and heart"),
-        ("anatomy", "abd", "“abd”: spine, gas and pelvis"),
-        ("marker", "chest", "“abd” on chests with the marker: marker"),
+        ("anatomy", "chest", "“chest”: lungs and heart", 1),
+        ("anatomy", "abd", "“abd”: spine, gas and pelvis", 1),
+        ("marker", "chest", "“abd” on chests with the marker: marker", 0.25),
     ]
-    for ax, (what, label, title) in zip(axs[0], panels):
-        part = table[(table["measured"] == what) & (table["label"] == label)]
-        for network, colour in colours.items():
-            for method, style in [("Grad-CAM", "-"), ("HiResCAM", ":")]:
-                t = part[(part["network"] == network) & (part["method"] == method)].sort_values(
-                    "block"
-                )
-                ax.plot(
-                    t["block"],
-                    t["mass"],
-                    style,
-                    color=colour,
-                    label=f"{network}" if style == "-" else None,
-                    marker="o",
-                    ms=3,
-                )
-                ax.fill_between(t["block"], t["low"], t["high"], color=colour, alpha=0.12, lw=0)
-        t = part[part["method"] == "Grad-CAM"].drop_duplicates("block").sort_values("block")
-        ax.plot(t["block"], t["area"], "k--", lw=1, label="the structure's share of the film")
-        ax.set(
-            title=title,
-            xlabel="block",
-            ylim=(0, 1 if what == "anatomy" else 0.25),
-            xticks=range(-8, 0),
-        )
+    for ax, (measured, label, title, top) in zip(axs[0], panels, strict=True):
+        draw_panel(ax, table[(table["measured"] == measured) & (table["label"] == label)])
+        ax.set(title=title, xlabel="block", ylim=(0, top), xticks=range(-8, 0))
     axs[0, 0].set_ylabel("share of the positive heat")
     lines, names = axs[0, 0].get_legend_handles_labels()
-    lines += [axs[0, 0].plot([], [], "k-")[0], axs[0, 0].plot([], [], "k:")[0]]
-    fig.legend(
-        lines, [*names, "Grad-CAM", "HiResCAM"], loc="outside lower center", ncols=4, frameon=False
-    )
+    for name, style in [("Grad-CAM", "k-"), ("HiResCAM", "k:")]:
+        lines += axs[0, 0].plot([], [], style)
+        names.append(name)
+    fig.legend(lines, names, loc="outside lower center", ncols=4, frameon=False)
     fig.savefig(to, dpi=110, facecolor="white")
 
 
-def markdown(table, sure):
-    "The tables for the notebook."
-    print(
-        "| network | method | block | “chest” in lungs and heart | hit | “abd” in spine, gas, pelvis | hit |\n|---|---|---|---|---|---|---|"
-    )
+def mass_in_words(row: pd.Series) -> str:
+    "A share of heat with its interval."
+    return f"{row['mass']:.2f} ({row['low']:.2f}–{row['high']:.2f})"
+
+
+def print_anatomy(table: pd.DataFrame) -> None:
+    "The table of heat in the anatomy, for the notebook."
+    columns = ["network", "method", "block"]
+    columns += ["“chest” in lungs and heart", "hit", "“abd” in spine, gas, pelvis", "hit"]
+    print("| " + " | ".join(columns) + " |\n|" + "---|" * len(columns))
     part = table[table["measured"] == "anatomy"].set_index(["network", "method", "block", "label"])
-    for network in ("films as they are", "random weights"):
-        for method, block in [
-            ("CAM", -1),
-            *((m, b) for m in ("Grad-CAM", "HiResCAM") for b in range(-1, -9, -1)),
-        ]:
-            cells = [part.loc[(network, method, block, label)] for label in ANATOMY]
-            print(
-                f"| {network} | {method} | −{-block} | "
-                + " | ".join(
-                    f"{c['mass']:.2f} ({c['low']:.2f}–{c['high']:.2f}) | {c['hit']:.2f}"
-                    for c in cells
-                )
-                + " |"
-            )
-    print(
-        "\nshare of the film:",
-        {label: round(part.xs(label, level="label")["area"].mean(), 3) for label in ANATOMY},
-        "\n",
-    )
-    print(
-        "| network | method | block | on the marker | the most a square allows | hit |\n|---|---|---|---|---|---|"
-    )
-    part = table[(table["measured"] == "marker") & (table["label"] == "chest")].set_index(
-        ["network", "method", "block"]
-    )
+    lines = [("CAM", -1)]
+    lines += [(method, -block) for method in ("Grad-CAM", "HiResCAM") for block in range(1, 9)]
+    for network in ("films as they are", UNTRAINED):
+        for method, block in lines:
+            cells = [network, method, f"−{-block}"]
+            for label in ANATOMY:
+                row = part.loc[(network, method, block, label)]
+                cells += [mass_in_words(row), f"{row['hit']:.2f}"]
+            print("| " + " | ".join(cells) + " |")
+    areas = {label: round(part.xs(label, level="label")["area"].mean(), 3) for label in ANATOMY}
+    print("\nshare of the film:", areas, "\n")
+
+
+def print_marker(table: pd.DataFrame) -> None:
+    "The table of heat on the marker, for the notebook."
+    columns = ["network", "method", "block", "on the marker", "the most a square allows", "hit"]
+    print("| " + " | ".join(columns) + " |\n|" + "---|" * len(columns))
+    is_marker = (table["measured"] == "marker") & (table["label"] == "chest")
+    part = table[is_marker].set_index(["network", "method", "block"])
+    lines = [("CAM", -1), ("Grad-CAM", -1), ("Grad-CAM", -3), ("HiResCAM", -1), ("HiResCAM", -3)]
     for network in table["network"].unique():
-        for method, block in [
-            ("CAM", -1),
-            ("Grad-CAM", -1),
-            ("Grad-CAM", -3),
-            ("HiResCAM", -1),
-            ("HiResCAM", -3),
-        ]:
-            c = part.loc[(network, method, block)]
-            print(
-                f"| {network} | {method} | −{-block} | {c['mass']:.2f} ({c['low']:.2f}–{c['high']:.2f}) | {c['allowed']:.2f} | {c['hit']:.2f} |"
-            )
+        for method, block in lines:
+            row = part.loc[(network, method, block)]
+            cells = [network, method, f"−{-block}", mass_in_words(row)]
+            cells += [f"{row['allowed']:.2f}", f"{row['hit']:.2f}"]
+            print("| " + " | ".join(cells) + " |")
     print("\nmarker's share of the film:", round(part["area"].mean(), 4), "\n")
-    print(sure.groupby(["network", "label", "marker"])[["called_abd", "n"]].sum().to_string())
 
 
-if __name__ == "__main__":
-    ask = ArgumentParser(description=__doc__.split("\n")[0])
-    ask.add_argument("--n", type=int, default=16)
-    ask.add_argument("--seeds", type=int, default=2)
-    ask.add_argument("--draw", action="store_true")
-    given = ask.parse_args()
+def main() -> None:
+    "The command line."
+    parser = ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--n", type=int, default=16, help="films of each class")
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--draw", action="store_true")
+    given = parser.parse_args()
+
     build = HERE / "build"
     build.mkdir(exist_ok=True)
     if not given.draw:
-        for name, t in zip(("scoreboard", "scoreboard_said"), run(given.n, given.seeds)):
-            t.to_csv(build / f"{name}.csv", index=False)
+        rows, answers = run(given.n, given.seeds)
+        rows.to_csv(build / "scoreboard.csv", index=False)
+        answers.to_csv(build / "scoreboard_said.csv", index=False)
+
     table = summary(pd.read_csv(build / "scoreboard.csv"))
     draw(table, HERE / "nbs/images/scoreboard.png")
-    markdown(table, pd.read_csv(build / "scoreboard_said.csv"))
+    print_anatomy(table)
+    print_marker(table)
+    answers = pd.read_csv(build / "scoreboard_said.csv")
+    per_network = answers.groupby(["network", "label", "marker"])[["called_abd", "n"]].sum()
+    print(per_network.to_string())
+
+
+if __name__ == "__main__":
+    main()

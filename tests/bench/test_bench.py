@@ -1,41 +1,72 @@
-"""Speed and memory beside other libraries, in one run. `make bench` runs these; nothing here passes or fails.
+"""Speed and memory beside other libraries, in one run. `make bench` runs these; nothing here fails.
 
-Each figure is the median of processor time over several rounds in which the candidates take turns, so that a machine whose speed drifts
-slows all of them. The ratios are taken round by round."""
+Each figure is the median of processor time over several rounds in which the candidates take turns,
+so that a machine whose speed drifts slows all of them. The ratios are taken round by round."""
 
+import multiprocessing
 import resource
 import statistics
+import subprocess
+import sys
 import time
+from functools import partial
 
 import pytest
 import torch
 from torch import nn
 
-from rsna_cls import cam_atlas, grad_cam, pretrained_resnet18
+from rsna_cls import KINDS, cam_atlas, grad_cam, pretrained_resnet18, simulate_film
+
+ROUNDS = 9
+SIZE = 224  # px
 
 
-def cpu_seconds(f):
+def cpu_seconds(candidate):
+    "Processor time of a call."
     before = resource.getrusage(resource.RUSAGE_SELF)
-    f()
+    candidate()
     after = resource.getrusage(resource.RUSAGE_SELF)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def in_turn(candidates, rounds):
-    "Run the candidates in turn; return their times, round by round."
-    for f in candidates.values():
-        f()  # warm up
-    return [{name: cpu_seconds(f) for name, f in candidates.items()} for _ in range(rounds)]
+def in_turn(candidates):
+    "Run the candidates in turn; their times, round by round."
+    for candidate in candidates.values():
+        candidate()  # warm up
+    rounds = []
+    for _ in range(ROUNDS):
+        rounds.append({name: cpu_seconds(candidate) for name, candidate in candidates.items()})
+    return rounds
+
+
+def print_table(title, rounds, beside):
+    "Median times, and median ratios to some of the candidates."
+    threads = torch.get_num_threads()
+    print(f"\n{title}, ResNet18, {SIZE} px, {threads} thread, {len(rounds)} rounds")
+    header = "".join(f"{f'/ {other}, median':>26}" for other in beside)
+    print(f"{'':18}{'CPU s, median':>14}{header}")
+    for name in rounds[0]:
+        median = statistics.median(times[name] for times in rounds)
+        ratios = ""
+        for other in beside:
+            ratio = statistics.median(times[name] / times[other] for times in rounds)
+            ratios += f"{ratio:26.2f}"
+        print(f"{name:18}{median:14.3f}{ratios}")
 
 
 @pytest.fixture(scope="module")
 def model():
+    "A ResNet18 as a body and a head, as `film_learner` makes it."
     torch.set_num_threads(1)  # threads that wait for each other burn processor time
-    net, _ = pretrained_resnet18("simulated")
-    return nn.Sequential(
-        nn.Sequential(*list(net.children())[:-2]),
-        nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 2)),
-    ).eval()
+    network = pretrained_resnet18("simulated")
+    body = nn.Sequential(*list(network.children())[:-2])
+    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 2))
+    return nn.Sequential(body, head).eval()
+
+
+@torch.no_grad()
+def forward_alone(model, x):
+    model(x)
 
 
 @pytest.mark.parametrize("films", [16, 1])
@@ -45,7 +76,9 @@ def test_grad_cam_at_the_last_block(model, films, capsys):
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
     from torchcam.methods import GradCAM as TorchCAM
 
-    x, last = torch.randn(films, 3, 224, 224), model[0][-1]
+    x = torch.randn(films, 3, SIZE, SIZE)
+    last = model[0][-1]
+    captum = LayerGradCam(model, last)
 
     def torch_cam():
         with TorchCAM(model, last) as extractor:
@@ -55,136 +88,106 @@ def test_grad_cam_at_the_last_block(model, films, capsys):
         with GradCAM(model, [last]) as peer:
             peer(x, [ClassifierOutputTarget(1)] * films)
 
-    def forward_alone():
-        with torch.no_grad():
-            model(x)
-
-    captum = LayerGradCam(model, last)
-    rounds = in_turn(
-        {
-            "rsna_cls": lambda: grad_cam(model, x, 1),
-            "torch-cam": torch_cam,
-            "captum": lambda: captum.attribute(x, target=1),
-            "pytorch-grad-cam": pytorch_grad_cam,
-            "forward pass": forward_alone,
-        },
-        rounds=9,
-    )
+    candidates = {
+        "rsna_cls": lambda: grad_cam(model, x, 1),
+        "torch-cam": torch_cam,
+        "captum": lambda: captum.attribute(x, target=1),
+        "pytorch-grad-cam": pytorch_grad_cam,
+        "forward pass": lambda: forward_alone(model, x),
+    }
+    rounds = in_turn(candidates)
     with capsys.disabled():
-        print(
-            f"\nGrad-CAM, ResNet18, last block, {films} film(s) of 224 px, {torch.get_num_threads()} thread, {len(rounds)} rounds"
-        )
-        print(f"{'':18}{'CPU s, median':>14}{'time / rsna_cls, median':>26}")
-        for name in rounds[0]:
-            print(
-                f"{name:18}{statistics.median(r[name] for r in rounds):14.3f}{statistics.median(r[name] / r['rsna_cls'] for r in rounds):26.2f}"
-            )
+        print_table(f"Grad-CAM, last block, {films} film(s)", rounds, ["rsna_cls"])
 
 
 def test_all_maps_of_a_film(model, capsys):
-    "Eight blocks, two classes: one call of ours, sixteen of a peer, and a forward pass; one film of 224 px."
+    "Eight blocks, two classes, one film: one call of ours, sixteen of a peer, a forward pass."
     from captum.attr import LayerGradCam
     from pytorch_grad_cam import GradCAM
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
     from torchcam.methods import GradCAM as TorchCAM
 
-    x, blocks = torch.randn(1, 3, 224, 224), list(model[0])
+    x = torch.randn(1, 3, SIZE, SIZE)
+    blocks = list(model[0])
+    classes = (0, 1)
+    for part in model.modules():  # torch-cam cannot map a layer that the next one overwrites
+        if hasattr(part, "inplace"):
+            part.inplace = False
 
     def captum():
         for block in blocks:
-            for c in (0, 1):
-                LayerGradCam(model, block).attribute(x, target=c)
+            for target in classes:
+                LayerGradCam(model, block).attribute(x, target=target)
 
     def torch_cam():
         for block in blocks:
-            for c in (0, 1):
+            for target in classes:
                 with TorchCAM(model, block) as extractor:
-                    extractor(c, model(x))
+                    extractor(target, model(x))
 
     def pytorch_grad_cam():
         for block in blocks:
             with GradCAM(model, [block]) as peer:
-                for c in (0, 1):
-                    peer(x, [ClassifierOutputTarget(c)])
+                for target in classes:
+                    peer(x, [ClassifierOutputTarget(target)])
 
-    def forward_alone():
-        with torch.no_grad():
-            model(x)
-
-    for m in model.modules():  # torch-cam cannot map a layer that the next one overwrites
-        if hasattr(m, "inplace"):
-            m.inplace = False
-    rounds = in_turn(
-        {
-            "forward pass": forward_alone,
-            "rsna_cls": lambda: cam_atlas(model, x),
-            "captum": captum,
-            "torch-cam": torch_cam,
-            "pytorch-grad-cam": pytorch_grad_cam,
-        },
-        rounds=9,
-    )
+    candidates = {
+        "forward pass": lambda: forward_alone(model, x),
+        "rsna_cls": lambda: cam_atlas(model, x),
+        "captum": captum,
+        "torch-cam": torch_cam,
+        "pytorch-grad-cam": pytorch_grad_cam,
+    }
+    rounds = in_turn(candidates)
     with capsys.disabled():
-        print(
-            f"\nAll 16 maps of a film, ResNet18, 224 px, {torch.get_num_threads()} thread, {len(rounds)} rounds"
-        )
-        print(f"{'':18}{'CPU s, median':>14}{'/ forward, median':>20}{'/ rsna_cls, median':>20}")
-        for name in rounds[0]:
-            print(
-                f"{name:18}{statistics.median(r[name] for r in rounds):14.3f}{statistics.median(r[name] / r['forward pass'] for r in rounds):20.2f}{statistics.median(r[name] / r['rsna_cls'] for r in rounds):20.2f}"
-            )
+        print_table("All 16 maps of a film", rounds, ["forward pass", "rsna_cls"])
 
 
-@pytest.mark.parametrize("size", [128, 224])
-def test_simulated_films(size, capsys):
-    "Films per second on two processes, chests and abdomens by turns, and all kinds by turns; the start of the processes is not counted."
-    import multiprocessing
-    from functools import partial
-
-    from rsna_cls.simulate import KINDS
-
-    with (
-        multiprocessing.get_context("spawn").Pool(2, initializer=_one_thread) as pool,
-        capsys.disabled(),
-    ):
-        pool.map(partial(_simulate, size=size), [("chest", 0), ("abd", 0)] * 2)
-        for what, kinds in (("chests and abdomens", KINDS[:2]), ("all kinds", KINDS)):
-            jobs, started = [(kinds[i % len(kinds)], i) for i in range(120)], time.perf_counter()
-            cpu = sum(pool.map(partial(_simulate, size=size), jobs, chunksize=4))
-            wall = time.perf_counter() - started
-            print(
-                f"\nsimulated films, {size} px, {what}: {len(jobs) / wall:.1f} per second on two processes (n = {len(jobs)}; {1000 * cpu / len(jobs):.0f} ms of processor time each)"
-            )
-
-
-def _one_thread():
+def one_thread():
     torch.set_num_threads(1)
 
 
-def _simulate(job, size):
-    from rsna_cls import simulate_film
-
+def simulation_time(job, size):
+    "Processor time of one film, given its kind and seed."
     started = time.process_time()
     simulate_film(*job, size=size)
     return time.process_time() - started
 
 
+@pytest.mark.parametrize("size", [128, 224])
+def test_simulated_films(size, capsys):
+    "Films per second on two processes, whose start is not counted."
+    task = partial(simulation_time, size=size)
+    mixtures = {"chests and abdomens": KINDS[:2], "all kinds": KINDS}
+    pool = multiprocessing.get_context("spawn").Pool(2, initializer=one_thread)
+    with pool, capsys.disabled():
+        pool.map(task, [("chest", 0), ("abd", 0)] * 2)  # warm up
+        for name, kinds in mixtures.items():
+            jobs = [(kinds[i % len(kinds)], i) for i in range(120)]
+            started = time.perf_counter()
+            cpu = sum(pool.map(task, jobs, chunksize=4))
+            wall = time.perf_counter() - started
+            n = len(jobs)
+            print(
+                f"\nsimulated films, {size} px, {name}: {n / wall:.1f} per second on two processes "
+                f"(n = {n}; {1000 * cpu / n:.0f} ms of processor time each)"
+            )
+
+
 def test_start_up(capsys):
     "How long the imports take, each in a process of its own."
-    import subprocess
-    import sys
-
+    lines = (
+        "import rsna_cls",
+        "from rsna_cls import fetch_data",
+        "from rsna_cls import cam",
+        "import fastai.vision.all",
+    )
     with capsys.disabled():
         print("\nImport, wall seconds, median of 5")
-        for line in (
-            "import rsna_cls",
-            "import rsna_cls.data",
-            "import rsna_cls.cam",
-            "import fastai.vision.all",
-        ):
+        for line in lines:
             times = []
             for _ in range(5):
                 started = time.perf_counter()
                 subprocess.run([sys.executable, "-W", "ignore", "-c", line], check=True)
                 times.append(time.perf_counter() - started)
-            print(f"{line:30}{statistics.median(times):8.2f}")
+            print(f"{line:32}{statistics.median(times):8.2f}")

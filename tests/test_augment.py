@@ -1,0 +1,230 @@
+"Changed films, and changed folders of films."
+
+import os
+import shutil
+import stat
+from io import BytesIO
+
+import numpy as np
+import pytest
+import torch
+from fastai.vision.all import no_random
+from PIL import Image
+
+from conftest import write_course
+from rsna_cls import (
+    BadFilm,
+    BadFolder,
+    Course,
+    dataloaders,
+    empty_dataloaders,
+    film_files,
+    film_tfms,
+    load_film,
+    plant_marker,
+    remake,
+    show_augmented,
+)
+
+
+def is_marked(file):
+    "Whether a film bears the marker that `mark` plants."
+    film = load_film(file)
+    return film.getpixel((round(0.1 * film.width), round(0.1 * film.height))) == 255
+
+
+def mark(film):
+    "A marker that no toy film has by chance: their greys end at 220."
+    return plant_marker(film, side=0.2, at=(0.1, 0.1))
+
+
+def names_below(folder):
+    "The files below a folder, hidden ones too, by their path from there."
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    return sorted(str(file.relative_to(folder)) for file in files)
+
+
+@pytest.fixture
+def patients(tmp_path):
+    "A course folder with a folder for each patient, one of them called like the other class."
+    path = write_course(tmp_path / "patients")
+    for split in ("train", "val"):
+        for name, patient in [("chest", "abd"), ("abd", "p1")]:
+            folder = path / split / name / patient / "first visit"
+            folder.mkdir(parents=True)
+            shutil.copy(path / split / name / f"{name}0.png", folder / "film.png")
+    return path
+
+
+@pytest.mark.parametrize("only", ["chest", "abd", None])
+def test_films_in_patient_folders_are_changed_by_their_class(patients, tmp_path, only):
+    made = remake(patients, tmp_path / "made", mark, only=only)
+    assert names_below(made) == names_below(patients)
+    course = Course(made)
+    for film in film_files(made):
+        wanted = only is None or course.label(film) == only
+        assert is_marked(film) == wanted, film
+
+
+def test_extra_films_in_patient_folders_are_changed_by_their_class(patients, tmp_path):
+    made = remake(patients, tmp_path / "made", mark, only="abd", extra=patients)
+    extra = [film for film in film_files(made) if film.stem.endswith("_extra")]
+    assert len(extra) == len(film_files(patients / "train"))
+    assert {Course(made).place(film)[0] for film in extra} == {"train"}
+    assert (made / "train/chest/abd/first visit/film_extra.png").exists()
+    for film in extra:
+        assert is_marked(film) == (Course(made).label(film) == "abd"), film
+
+
+def test_extra_films_of_other_classes_stay_away(course, tmp_path):
+    other = write_course(tmp_path / "other")
+    for split in ("train", "val", "test"):
+        (other / split / "chest").rename(other / split / "knee")
+    made = remake(course, tmp_path / "made", extra=other)
+    assert Course(made).classes == ["abd", "chest"]
+    assert len(Course(made).films("train")) == len(Course(course).films("train")) + 6
+
+
+def test_two_films_of_one_name_are_both_kept(tmp_path):
+    path = write_course(tmp_path / "c")
+    folder = path / "train/chest"
+    Image.new("L", (40, 30), 10).save(folder / "same.png")
+    Image.new("L", (40, 30), 20).save(folder / "same.jpg")
+    Image.new("L", (40, 30), 30).save(folder / "same.jpeg")
+    Image.new("L", (40, 30), 40).save(folder / "SAME_2.png")  # other case: the same on some disks
+    made = remake(path, tmp_path / "made")
+    assert len(Course(made).films()) == len(Course(path).films())
+    names = [film.name.lower() for film in film_files(made / "train/chest")]
+    assert len(set(names)) == len(names)
+    greys = [load_film(film).getpixel((20, 15)) for film in film_files(made / "train/chest")]
+    assert {10, 20, 30, 40} <= set(greys)
+
+
+def test_an_extra_film_does_not_replace_a_film(tmp_path):
+    path = write_course(tmp_path / "c")
+    shutil.copy(path / "train/abd/abd1.png", path / "train/abd/abd0_extra.png")
+    made = remake(path, tmp_path / "made", extra=path)
+    assert len(film_files(made / "train/abd")) == 14
+    before = load_film(path / "train/abd/abd0_extra.png")
+    assert load_film(made / "train/abd/abd0_extra.png").tobytes() == before.tobytes()
+
+
+def test_surprises_stay_and_strays_go(tmp_path):
+    path = write_course(tmp_path / "c")
+    for stray in ("backup/train/chest/1.png", "train/1.png", "train/chest/.hidden.png"):
+        (path / stray).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path / "elbow.png", path / stray)
+    (path / "train/abd").rename(tmp_path / "elsewhere")
+    (path / "train/abd").symlink_to(tmp_path / "elsewhere")  # a linked class is one
+    made = remake(path, tmp_path / "made", mark, only="chest")
+    films = Course(path).films() + Course(path).surprises()
+    assert names_below(made) == sorted(str(film.relative_to(path)) for film in films)
+    assert not is_marked(made / "elbow.png")
+
+
+def test_a_folder_of_one_split_can_be_remade(tmp_path):
+    path = write_course(tmp_path / "c")
+    shutil.rmtree(path / "train")
+    shutil.rmtree(path / "val")
+    assert len(film_files(remake(path, tmp_path / "made"))) == 3
+
+
+@pytest.mark.parametrize("error", [BadFilm, KeyboardInterrupt])
+def test_nothing_half_made_is_left_and_nothing_of_the_user_s_is_gone(tmp_path, error):
+    path = write_course(tmp_path / "c")
+    for name in ("made.part", ".made.part"):  # the user's own
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "thesis.txt").write_text("years of work")
+    before = names_below(tmp_path)
+
+    def fails_late(file):
+        if file.parent.parent.name == "val":
+            raise error("damaged.png", "why not") if error is BadFilm else error
+        return load_film(file)
+
+    with pytest.raises(error):
+        remake(path, tmp_path / "made", fails_late)
+    assert names_below(tmp_path) == before
+    assert {folder.name for folder in tmp_path.iterdir()} == {"c", "made.part", ".made.part"}
+
+    made = remake(path, tmp_path / "made")
+    own = [name for name in names_below(tmp_path) if not name.startswith("made/")]
+    assert own == before
+    assert len(film_files(made)) == len(film_files(path))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are kept otherwise there")
+def test_others_may_read_the_new_folder_as_any_other(course, tmp_path):
+    made = remake(course, tmp_path / "new" / "made")
+    (tmp_path / "plain").mkdir()
+    assert stat.S_IMODE(made.stat().st_mode) == stat.S_IMODE((tmp_path / "plain").stat().st_mode)
+
+
+def test_bad_requests_are_refused_in_words(course, tmp_path):
+    (tmp_path / "there").mkdir()
+    with pytest.raises(BadFolder, match="is there already"):
+        remake(course, tmp_path / "there")
+    with pytest.raises(BadFolder, match="has no class 'knee': choose from abd, chest"):
+        remake(course, tmp_path / "made", only="knee")
+    with pytest.raises(BadFolder, match="must hold a folder of films"):
+        remake(tmp_path / "there", tmp_path / "made")
+    with pytest.raises(BadFolder, match="train/ must hold a folder of films"):
+        remake(course, tmp_path / "made", extra=tmp_path / "there")
+    assert [folder.name for folder in tmp_path.iterdir()] == ["there"]
+
+
+def test_augmented_films_bear_the_names_of_their_classes(patients):
+    "Not those of the folders they lie in, which may be a patient's or the other class's."
+    for file in patients.glob("train/*/*.png"):
+        file.unlink()  # what is left lies in patients' folders
+    dls = dataloaders(patients, tfms=film_tfms(), size=32, bs=2)
+    alt = show_augmented(dls, n=2).alt
+    assert "(abd, chest)" in alt or "(chest, abd)" in alt
+    assert "first visit" not in alt
+
+
+def test_labels_follow_the_films(course):
+    "Each title names the class of the film below it: chests are small discs, abdomens large ones."
+    dls = dataloaders(course, size=32, bs=4)
+    titles = show_augmented(dls, n=12, seed=3).alt.split("(")[1].split(")")[0].split(", ")
+    with no_random(3):
+        chosen = np.random.permutation(12)
+    names = [dls.train_ds.items[number].parent.name for number in chosen]
+    assert titles == names
+
+
+def test_no_training_films_are_refused_in_words():
+    with pytest.raises(ValueError, match="no training films"):
+        show_augmented(empty_dataloaders(["abd", "chest"], size=32))
+
+
+def pixels(picture):
+    "A picture's pixels, shape (h, w, 3)."
+    return np.asarray(Image.open(BytesIO(picture.png)).convert("RGB"))
+
+
+@pytest.mark.parametrize("was_drawn_from", [False, True])
+@pytest.mark.parametrize(
+    "changes", [dict(p=1.0, rotate=90), dict(p=1.0, exposure=0.9), dict(p=0.0, marks=1.0)]
+)
+def test_the_upper_row_is_as_in_validation_the_lower_as_in_training(
+    course, changes, was_drawn_from
+):
+    "Also before the first batch: fastai tells the transforms what they are for only then."
+    plain = dataloaders(course, size=64, bs=4)
+    dls = dataloaders(course, tfms=film_tfms(**changes), size=64, bs=4)
+    if was_drawn_from:
+        dls.train.one_batch()
+        dls.valid.one_batch()
+    want = pixels(show_augmented(plain, n=4))
+    seen = pixels(show_augmented(dls, n=4))
+    middle = len(want) // 2
+    assert (seen[:middle] == want[:middle]).all()
+    assert (seen[middle:] != want[middle:]).any()
+
+
+def test_marks_fall_on_training_films_only(course):
+    dls = dataloaders(course, tfms=film_tfms(p=0.0, marks=1.0), size=64, bs=4)
+    plain = dataloaders(course, size=64, bs=4)
+    assert torch.allclose(dls.valid.one_batch()[0], plain.valid.one_batch()[0], atol=1e-4)
+    assert not torch.allclose(dls.train.one_batch()[0], plain.train.one_batch()[0], atol=0.1)

@@ -1,0 +1,139 @@
+"Films with their maps, drawn: what is said in words, and where the heat lies."
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+from torchvision.models import resnet18
+
+from rsna_cls import (
+    colour_scale,
+    film_files,
+    film_tensor,
+    film_views,
+    grad_cam,
+    hottest_place,
+    load_film,
+    overlay,
+    show_cam,
+)
+
+
+@pytest.fixture(scope="module")
+def x(course):
+    "Eight films as a ready batch."
+    return film_tensor(film_files(course / "val") + film_files(course / "test"), size=96)
+
+
+@pytest.mark.parametrize(
+    "target, words",
+    [
+        ([0], "1 targets for 8 films"),
+        ([0] * 9, "9 targets"),
+        ("knee", "no class"),
+        (2, "0 to 1"),
+        (-1, "0 to 1"),
+        (0.5, "0 to 1"),
+        (True, "0 to 1"),
+    ],
+)
+def test_bad_targets(learn, x, target, words):
+    with pytest.raises(ValueError, match=words):
+        show_cam(learn, x, target)
+
+
+def test_show_cam_says_what_it_draws(learn, course):
+    shown = show_cam(learn, film_files(course / "test"), target="chest", block=-2)
+    assert shown.png.startswith(b"\x89PNG")
+    assert shown.alt.count("chest, logit") == 2
+    assert "hottest" in shown.alt
+
+
+def test_show_cam_says_all_zero(x):
+    net = resnet18().eval()
+    with torch.no_grad():
+        net.fc.weight.zero_().sub_(1)  # every map counts against every class
+    assert "all zero" in show_cam(net, x[:1], 0).alt
+    assert "all zero" not in show_cam(net, x[:1], 0, relu=False).alt
+
+
+@pytest.mark.parametrize("method", ["cam", "grad_cam", "hires_cam"])
+def test_every_method_has_a_name_in_words(learn, x, method):
+    alt = show_cam(learn, x[:2], "chest", method=method, relu=False).alt
+    assert alt.startswith(f"{method.replace('_', '-')} of 2 films: chest, logit ")
+
+
+def test_no_films_are_said_in_words(learn, x, tmp_path):
+    for films in ([], x[:0], tmp_path):
+        with pytest.raises(ValueError, match="there are no films here"):
+            show_cam(learn, films)
+
+
+@pytest.mark.parametrize("n", [0, -1, 1.5, None, True])
+def test_how_many_films_must_be_a_number(learn, x, n):
+    with pytest.raises(ValueError, match="whole number from 1"):
+        show_cam(learn, x, n=n)
+
+
+def test_at_most_n_films_are_drawn(learn, x):
+    assert show_cam(learn, x, n=3).alt.startswith("grad-cam of 3 films")
+
+
+def test_each_film_is_read_once(learn, course, monkeypatch):
+    "Those that are drawn; the others are not read at all."
+    read = []
+
+    def counted(path):
+        read.append(path)
+        return load_film(path)
+
+    for room in ("film", "figure", "loaders"):
+        monkeypatch.setattr(f"rsna_cls.{room}.load_film", counted, raising=False)
+    films = film_files(course / "val")
+    show_cam(learn, films, n=2)
+    assert read == films[:2]
+
+
+def test_no_figure_stays_open(learn, course):
+    before = plt.get_fignums()
+    show_cam(learn, film_files(course / "test"))
+    assert plt.get_fignums() == before
+
+
+def film_with_a_bright_corner():
+    "A wide film, black but for its upper right corner."
+    pixels = np.zeros((120, 240), np.uint8)
+    pixels[:40, 200:] = 255
+    return Image.fromarray(pixels)
+
+
+def net_that_maps_brightness():
+    "A net whose map of class 0 is hot where the film is bright."
+    net = nn.Sequential(
+        nn.Conv2d(3, 2, 8, 8), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 2)
+    )
+    with torch.no_grad():
+        net[0].weight.fill_(1)
+        net[0].bias.zero_()
+        net[3].weight.fill_(1)
+    return net
+
+
+def test_the_overlay_lies_where_the_map_is():
+    "The heat lies in the bright corner, in the map and in its colours, in the film's proportions."
+    film = film_with_a_bright_corner()
+    net = net_that_maps_brightness()
+    heat = grad_cam(net, film, 0, layer="0", relu=False)[0]
+    row, column = np.unravel_index(int(heat.argmax()), heat.shape)
+    assert row < heat.shape[0] / 3
+    assert column > heat.shape[1] * 5 / 6 - 1
+    assert hottest_place(heat) in show_cam(net, film, 0, layer="0", relu=False).alt
+
+    view = film_views(net, [film])[0]
+    assert view.shape == (120, 240)
+    opacity = overlay(heat.relu(), view.shape, colour_scale(heat.relu(), signed=False))[..., 3]
+    row, column = np.unravel_index(opacity.argmax(), opacity.shape)
+    assert row < 40
+    assert column > 200

@@ -1,0 +1,86 @@
+"Finding a rate, and the recipe on the real films."
+
+import importlib
+from random import Random
+
+import pytest
+import torch
+from fastai.vision.all import minimum, no_random, valley
+
+from rsna_cls import dataloaders, film_learner, film_tfms, find_lr, fine_tune, predict, score
+
+lr = importlib.import_module("rsna_cls.lr")
+
+
+@pytest.fixture(autouse=True)
+def no_display(monkeypatch):
+    monkeypatch.setattr(lr, "display", lambda picture: None)
+
+
+def multiply_loss(learn, factor):
+    "Give a learner a loss that is multiplied by `factor(batch)` in batch 0, 1, …"
+    plain_loss = learn.loss_func
+    batches = iter(range(10_000))
+    learn.loss_func = lambda *args, **kwargs: plain_loss(*args, **kwargs) * factor(next(batches))
+
+
+def test_the_range_is_that_of_fastai(learn):
+    "The same curve, the same two rules."
+    suggested = find_lr(learn, steps=20, seed=0)
+    with no_random(0), learn.no_bar(), learn.no_logging():
+        learn.freeze()
+        learn.dls.train.rng = Random(0)
+        rules = (minimum, valley)
+        tips = learn.lr_find(1e-6, 1, num_it=20, show_plot=False, suggest_funcs=rules)
+    assert suggested == (min(tips), max(tips))
+
+
+def test_a_range_test_that_stops_early(learn):
+    "As after training, when the loss is so low that chance makes it four times as high."
+    multiply_loss(learn, lambda batch: 10.0**batch)
+    before = {name: tensor.clone() for name, tensor in learn.model.state_dict().items()}
+    order = learn.dls.train.rng
+    with pytest.raises(ValueError, match=r"too early .* of 20 batches.*fresh one"):
+        find_lr(learn, steps=20)
+    assert all(torch.equal(t, before[name]) for name, t in learn.model.state_dict().items())
+    assert learn.dls.train.rng is order
+
+
+def test_a_range_test_that_sees_no_fall(learn):
+    multiply_loss(learn, lambda batch: 0.0)
+    with pytest.raises(ValueError, match="falls at no rate"):
+        find_lr(learn, steps=20)
+
+
+def test_a_range_test_of_a_model_that_has_diverged(learn):
+    with torch.no_grad():
+        learn.model[1][-1].weight.fill_(float("nan"))
+    with pytest.raises(ValueError, match="not numbers"):
+        find_lr(learn, steps=20)
+
+
+def test_a_range_test_that_ends_in_no_number(learn):
+    "The curve up to there is drawn and read."
+    multiply_loss(learn, lambda batch: float("nan") if batch > 32 else 1 - batch / 50)
+    suggested = find_lr(learn)
+    assert 0 < suggested.low <= suggested.high < 1
+
+
+def test_a_rate_after_training(learn):
+    "Either a range or words, whatever this machine's numbers make of it: fastai#3658."
+    fine_tune(learn, 3)
+    try:
+        assert len(find_lr(learn, steps=20)) == 2
+    except ValueError as error:
+        assert "fresh one with film_learner" in str(error)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_recipe_on_the_real_films(real, seed):
+    "1 + 5 epochs from the embedded weights: 9 of 10 validation films or more, both test films."
+    learn = film_learner(dataloaders(real, tfms=film_tfms(), seed=seed), seed=seed)
+    fine_tune(learn, seed=seed)
+    for folder, least in (("val", 9), ("test", 2)):
+        accuracy = score(predict(learn, real / folder), positive="chest").table.iloc[0]
+        print(f"seed {seed}, {folder}: {accuracy.k} of {accuracy.n}")
+        assert accuracy.k >= least

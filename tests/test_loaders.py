@@ -1,0 +1,165 @@
+"Films on their way into a network: which are trained on, and what reaches the model."
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from conftest import RAMP, make_dicom, write_course
+from rsna_cls import (
+    BadFilm,
+    class_names,
+    dataloaders,
+    empty_dataloaders,
+    film_batches,
+    film_learner,
+    film_tensor,
+    label_of,
+    load_film,
+    load_model,
+    read_in_batches,
+    save_model,
+    summary,
+    torch_model,
+)
+
+
+def write_films_of_every_kind(folder):
+    "A colour film, one with transparency, one of 16 bits, a turned JPEG and a DICOM file."
+    ramp = np.tile(np.arange(200, dtype=np.uint8), (100, 1))
+    one_grey_a_row = np.tile(np.arange(200, dtype=np.uint8)[:100, None] // 2, (1, 200))
+    Image.fromarray(np.dstack([ramp, one_grey_a_row, 255 - ramp])).save(folder / "colour.png")
+    Image.fromarray(np.dstack([ramp, ramp, ramp, 255 - ramp])).save(folder / "alpha.png")
+    Image.fromarray(ramp.astype(np.uint16) * 250).save(folder / "deep.png")
+    orientation = Image.Exif()
+    orientation[0x0112] = 6  # to be turned by a quarter
+    Image.fromarray(ramp).save(folder / "turned.jpg", exif=orientation)
+    make_dicom(folder / "film.dcm", RAMP, PhotometricInterpretation="MONOCHROME1")
+    names = ["colour.png", "alpha.png", "deep.png", "turned.jpg", "film.dcm"]
+    return [folder / name for name in names]
+
+
+@pytest.mark.parametrize("reload", [False, True])
+def test_every_kind_of_film_reaches_the_model_as_it_was_read(tmp_path, course, reload):
+    "Predictions and maps see what load_film gives, also after saving and loading the model."
+    learn = film_learner(dataloaders(course, size=64, bs=4))
+    if reload:
+        learn = load_model(save_model(learn, tmp_path / "m"))
+    files = write_films_of_every_kind(tmp_path)
+    want = film_tensor(files, 64)
+    for films in (files, [load_film(file) for file in files]):
+        assert torch.allclose(next(film_batches(learn, films)).cpu(), want, atol=1e-5)
+    with pytest.raises(BadFilm):
+        next(film_batches(learn, tmp_path / "gone.png"))
+
+
+def test_real_films_reach_the_model_as_in_validation(real):
+    learn = film_learner(dataloaders(real, size=64))
+    seen = learn.dls.valid.one_batch()[0]
+    batch = next(film_batches(learn, list(learn.dls.valid_ds.items)))
+    assert torch.allclose(batch, seen, atol=1e-5)
+
+
+def test_what_is_trained_on(tmp_path):
+    "Patients' folders and linked classes are in, strays are out; `summary` counts likewise."
+    path = write_course(tmp_path / "c")
+    film = path / "train/chest/chest0.png"
+    for name in ("train/chest/patient3/x.png", "backup/train/chest/y.png", "train/z.png"):
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_bytes(film.read_bytes())
+    (path / "train/abd").rename(tmp_path / "elsewhere")
+    (path / "train/abd").symlink_to(tmp_path / "elsewhere")
+
+    dls = dataloaders(path, size=32, bs=4)
+    labels = [dls.vocab[y] for y in dls.train_ds.tls[1]]
+    assert labels.count("chest") == 7
+    assert labels.count("abd") == 6
+    table = summary(path).set_index(["split", "class"])["films"]
+    assert table["train", "chest"] == 7
+    assert table["train", "abd"] == 6
+    assert label_of(path / "train/chest/patient3/x.png", dls.vocab) == "chest"
+    assert label_of(path / "elbow.png", dls.vocab) is None
+
+
+def test_film_tensor_takes_films_in_any_form(course):
+    folder = course / "val/chest"
+    files = sorted(folder.iterdir())
+    want = film_tensor(files, 64)
+    for films in (folder, str(folder), [str(file) for file in files], iter(files)):
+        assert torch.equal(film_tensor(films, 64), want)
+    assert torch.equal(film_tensor(files[0], 64), want[:1])
+
+
+@pytest.mark.parametrize(
+    "loader",
+    [
+        film_tensor,
+        lambda films: next(film_batches(BARE, films)),
+        lambda films: next(read_in_batches(films)),
+    ],
+)
+def test_no_films_are_refused_in_words(loader, tmp_path):
+    for films in ([], tmp_path):
+        with pytest.raises(ValueError, match="there are no films here"):
+            loader(films)
+
+
+BARE = nn.Sequential(nn.Flatten(), nn.LazyLinear(2))
+
+
+def test_only_a_few_films_are_read_at_a_time(course, monkeypatch):
+    read = []
+    read_bytes = Path.read_bytes
+
+    def counted(file):
+        read.append(file)
+        return read_bytes(file)
+
+    monkeypatch.setattr(Path, "read_bytes", counted)
+    batches = read_in_batches(course / "train", bs=5)
+    assert not read
+    assert len(next(batches)) == 5
+    assert len(read) == 5  # what is not asked for yet is not read yet
+    assert [len(batch) for batch in batches] == [5, 2]
+    assert len(set(read)) == len(read) == 12
+
+
+def test_what_is_asked_of_a_learner(learn):
+    assert class_names(learn) == ["abd", "chest"]
+    assert torch_model(learn) is learn.model
+    assert class_names(learn.model) == []
+    assert torch_model(learn.model) is learn.model
+
+
+def test_a_learner_of_another_make_reads_films_by_our_rules(tmp_path, course):
+    "fastai by itself would open neither a DICOM file nor 16 bits rightly."
+    from fastai.vision.all import ImageDataLoaders, Learner, Resize, ResizeMethod
+
+    squeeze = Resize(64, ResizeMethod.Squish)
+    folders = dict(train="train", valid="val", item_tfms=squeeze, bs=4, num_workers=0)
+    dls = ImageDataLoaders.from_folder(course, **folders)
+    learn = Learner(dls, nn.Sequential(nn.Flatten(), nn.Linear(3 * 64 * 64, 2)))
+    files = write_films_of_every_kind(tmp_path)
+    batch = next(film_batches(learn, files)).cpu()
+    mean = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
+    spread = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
+    assert torch.allclose(batch, film_tensor(files, 64) * spread + mean, atol=1e-5)
+
+
+def test_empty_dataloaders_hold_no_films():
+    dls = empty_dataloaders(["abd", "chest"], size=64)
+    assert len(dls.train_ds) == len(dls.valid_ds) == 0
+    assert list(dls.vocab) == ["abd", "chest"]
+
+
+@pytest.mark.parametrize("name", ["film_learner", "film_tfms", "cam", "dataloaders"])
+def test_importing_says_nothing(name):
+    "fastai calls something of torch's that warns; nobody who reads a lesson can help that."
+    command = [sys.executable, "-c", f"from rsna_cls import {name}"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert result.stderr == ""
