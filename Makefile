@@ -1,4 +1,4 @@
-# demo · test · style · bench · lab · clean    (each sets .venv up by itself when it is missing or stale)
+# demo · test · style · bench · lab · docs · figures · clean    (each sets .venv up by itself when it is missing or stale)
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3

@@ -1,10 +1,11 @@
 # made by `make docs` from the modules: one line for each public name
 from .film import as_film as as_film
 from .film import BadFilm as BadFilm
-from .film import file_facts as file_facts
 from .film import FileFacts as FileFacts
 from .film import film_name as film_name
+from .film import FilmWithFacts as FilmWithFacts
 from .film import load_film as load_film
+from .film import read_film as read_film
 from .film import Reader as Reader
 from .film import READERS as READERS
 from .film import SUFFIXES as SUFFIXES
@@ -15,6 +16,7 @@ from .course import film_list as film_list
 from .course import is_hidden as is_hidden
 from .course import label_of as label_of
 from .course import Place as Place
+from .course import RESERVED_NAMES as RESERVED_NAMES
 from .course import span as span
 from .course import SPLITS as SPLITS
 from .course import summary as summary
@@ -84,9 +86,11 @@ from .cam import cam as cam
 from .cam import cam_atlas as cam_atlas
 from .cam import class_indices as class_indices
 from .cam import FilmMaps as FilmMaps
+from .cam import find_method as find_method
 from .cam import grad_cam as grad_cam
 from .cam import hires_cam as hires_cam
 from .cam import map_films as map_films
+from .cam import Method as Method
 from .cam import METHODS as METHODS
 from .cam import resnet_parts as resnet_parts
 from .camshow import colour_scale as colour_scale
@@ -127,3 +131,5 @@ from .pretrain import pretrain as pretrain
 from .pretrain import SEEN as SEEN
 from .pretrain import STRUCTURES as STRUCTURES
 from .check import check_setup as check_setup
+
+__version__: str

@@ -228,7 +228,7 @@ def plant_marker(
         raise ValueError(
             f"side must lie between 0 and 0.5, and at from 0 to 1, not {side} and {at}"
         )
-    film = as_film(film).copy()
+    film = as_film(film)
     length = max(1, round(side * min(film.size)))
     left = round(at[0] * film.width)
     top = round(at[1] * film.height)
@@ -245,15 +245,17 @@ def black_out(
     "A film with a black middle: only the margin is left; raises ValueError or `BadFilm`."
     if not 0 < share < 1:
         raise ValueError(f"share must lie between 0 and 1, not {share}")
-    film = as_film(film).copy()
+    film = as_film(film)
     width, height = film.size
     margin = (1 - share) / 2  # on each side (share of width and of height)
     left = round(margin * width)
     top = round(margin * height)
     right = round((1 - margin) * width)
     bottom = round((1 - margin) * height)
-    # Pillow counts the last row and the last column in.
-    ImageDraw.Draw(film).rectangle((left, top, right - 1, bottom - 1), fill=0)
+    # A small share of a small film may be less than a pixel: nothing is covered then.
+    if left < right and top < bottom:
+        # Pillow counts the last row and the last column in.
+        ImageDraw.Draw(film).rectangle((left, top, right - 1, bottom - 1), fill=0)
     return film
 
 # %% ../nbs/05_augment.ipynb #a5c5e005
@@ -337,6 +339,8 @@ def remake(
         raise BadFolder(
             f"{dest} is there already: give the name of a new folder, or delete it first"
         )
+    if dest.resolve().is_relative_to(Path(path).resolve()):
+        raise BadFolder(f"{dest} lies inside the films it would copy: give a folder elsewhere")
     course = Course(path, needs=())
     if only is not None and only not in course.classes:
         raise BadFolder(f"{path} has no class {only!r}: choose from {', '.join(course.classes)}")

@@ -126,7 +126,7 @@ def randomization_check(
     learn: Any,  # fastai Learner, or torch ResNet whose body has eight parts
     films: Path | str | Image.Image | Iterable,  # as for `grad_cam`
     target: str | int | Iterable | None = None,  # class, or one per film; None: the prediction
-    method: str = "grad_cam",  # 'grad_cam', 'hires_cam' or 'cam'
+    method: str = "grad_cam",  # one of `METHODS`
     block: int = -1,  # part of the body that is mapped, −8 to −1 (last); `cam` knows only the last
     seed: int = 42,  # decides the random numbers
 ) -> pd.DataFrame:  # a row per step: randomized (head … head to −8), similarity, low, high, n
@@ -165,8 +165,10 @@ def _ranks(
     heat: torch.Tensor,  # of each square, shape (n, 1, h, w)
 ) -> torch.Tensor:  # of each square, shape (n, 1, h, w)
     "Each square's place in the order of heat: 0 for the hottest, almost 1 for the coldest."
+    # Which square stands at each place of the order: [1, 2, 0] if square 1 is the hottest.
     hottest_first = heat.flatten(1).argsort(1, descending=True)
-    places = hottest_first.argsort(1)  # the inverse: at which place of the order each square stands
+    # Sorting an order by its squares turns it round: at which place each square stands, [2, 0, 1].
+    places = hottest_first.argsort(1)
     return places.view_as(heat) / heat[0].numel()
 
 # %% ../nbs/15_camcheck.ipynb #fcfb94a3

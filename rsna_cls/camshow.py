@@ -20,7 +20,7 @@ from matplotlib.image import AxesImage
 from PIL import Image
 from torch import nn
 
-from .cam import map_films
+from .cam import METHODS, map_films
 from .course import film_list
 from .figure import Picture, new_figure, picture, thumbnail
 from .film import as_film
@@ -68,6 +68,11 @@ class ColourScale(NamedTuple):
     low: float  # the value of the first colour
     high: float  # the value of the last colour; 0 if the map is all zero
 
+    @property
+    def is_empty(self) -> bool:
+        "Whether the map is all zero, and there is nothing to colour."
+        return self.high == 0
+
 
 def colour_scale(
     heat: torch.Tensor,  # one map, shape (h, w)
@@ -87,7 +92,7 @@ def overlay(
     opacity: float = 0.7,  # of the hottest place (0 to 1)
 ) -> np.ndarray:  # red, green, blue and opacity, 0 to 1, shape (height, width, 4)
     "A map's colours at the size of its film, the more opaque the hotter; a map of zeros is clear."
-    if not scale.high:
+    if scale.is_empty:
         return np.zeros((*shape, 4))
     smooth = nn.functional.interpolate(
         heat[None, None], size=shape, mode="bilinear", align_corners=False
@@ -138,11 +143,11 @@ def _draw_map(
         heat.numpy(),
         cmap=scale.colormap,
         vmin=scale.low,
-        vmax=scale.high or 1,
+        vmax=1 if scale.is_empty else scale.high,
         extent=(0, width, height, 0),
     )
     ax.set_title(f"map, {heat.shape[0]} × {heat.shape[1]}", fontsize=10)
-    if not scale.high:
+    if scale.is_empty:
         words = ax.text(0.5, 0.5, _ALL_ZERO, transform=ax.transAxes)  # in the middle
         words.set(color="white", fontsize=9, ha="center", va="center")
     return drawn
@@ -197,7 +202,7 @@ def show_cam(
     learn: Any,  # fastai Learner, or any torch module
     films: Path | str | Image.Image | Iterable,  # as for `grad_cam`
     target: str | int | Iterable | None = None,  # class, or one per film; None: the prediction
-    method: str = "grad_cam",  # 'grad_cam', 'hires_cam' or 'cam'
+    method: str = "grad_cam",  # one of `METHODS`
     block: int = -1,  # part of ResNet18's body, −8 (first) to −1 (last); `cam` knows only the last
     layer: nn.Module | str | None = None,  # a module of any other model, or its name
     relu: bool = True,  # keep only what speaks for the class? `False` draws the sign too
@@ -225,4 +230,4 @@ def show_cam(
         _draw_row(fig, row, view, heat, name + title, signed=not relu)
         words.append(f"{title}, {hottest_place(heat)}")
     number = f"{len(views)} film{'s' if len(views) > 1 else ''}"
-    return picture(fig, f"{method.replace('_', '-')} of {number}: {'; '.join(words)}.")
+    return picture(fig, f"{METHODS[method].label} of {number}: {'; '.join(words)}.")

@@ -22,8 +22,8 @@ import pandas as pd
 from fastai.learner import Learner
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import LeaveOneGroupOut, StratifiedGroupKFold, cross_val_predict
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
+from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import OneHotEncoder, StandardScaler, scale
 from sklearn.tree import DecisionTreeClassifier
@@ -77,7 +77,7 @@ def _group_numbers(
     entries = [((course.path / str(file)).resolve(), group) for file, group in groups.items()]
     named = pd.Index([file for file, _ in entries])
     group_of = dict(entries)
-    in_course = {film.resolve() for film in course.films()}
+    in_course = {film.resolve() for film in [*course.films(), *course.surprises()]}
     wanted = [film.resolve() for film in films]
 
     _refuse_groups(
@@ -359,8 +359,17 @@ def _answers_of_nearest(
     group_numbers: np.ndarray,  # number of each film's group
 ) -> np.ndarray:  # a class for each film
     "The class of the nearest film of another group."
-    nearest = KNeighborsClassifier(n_neighbors=1)
-    return cross_val_predict(nearest, points, labels, groups=group_numbers, cv=LeaveOneGroupOut())
+    # A film has at most `largest - 1` companions, so among its `largest` nearest others at least
+    # one is of another group. kneighbors() without arguments leaves the film itself out.
+    largest = int(np.bincount(group_numbers).max())
+    search = NearestNeighbors(n_neighbors=largest).fit(points)
+    nearest = search.kneighbors(return_distance=False)  # film numbers, shape (n, largest)
+
+    # Of these, the first of another group: argmax finds the first True.
+    is_of_another_group = group_numbers[nearest] != group_numbers[:, np.newaxis]
+    rank = is_of_another_group.argmax(axis=1)
+    films = np.arange(len(points))
+    return labels[nearest[films, rank]]
 
 
 def _answers_from_features(

@@ -22,7 +22,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 from sklearn.metrics import brier_score_loss, confusion_matrix, log_loss, roc_auc_score, roc_curve
 
-from .course import film_list, label_of
+from .course import RESERVED_NAMES, film_list, label_of
 from .figure import Picture, new_figure, picture, thumbnail
 from .film import film_name
 from .learner import evaluation_mode
@@ -33,10 +33,16 @@ from .stats import auroc_interval, predictive_value, proportion
 class FilmGate(Protocol):
     "What `predict` asks of a gate, which judges each film by itself."
 
-    def score(self, films: list) -> ArrayLike:
+    def score(
+        self,
+        films: list,  # PIL images
+    ) -> ArrayLike:  # a number for each film
         "How strange each film is: the higher, the stranger."
 
-    def accepts(self, films: list) -> ArrayLike:
+    def accepts(
+        self,
+        films: list,  # PIL images
+    ) -> ArrayLike:  # a boolean for each film
         "Whether each film is of either class at all."
 
 
@@ -80,6 +86,12 @@ def predict(
     classes = class_names(learn)
     if not classes:
         raise ValueError("this model has no names for its classes: give a learner, not a module")
+    reserved = [name for name in classes if name in RESERVED_NAMES]
+    if reserved:
+        raise ValueError(
+            f"this model has a class called {reserved[0]!r}, which is the name of another column "
+            "of this table: rename the class's folders, and train again"
+        )
 
     # Network and gate look at the same decoded films, so that no file is read twice.
     network_answers = []
@@ -104,8 +116,8 @@ def predict(
     return table
 
 # %% ../nbs/11_evaluate.ipynb #e38ac1d2
-# Columns that are no class's probabilities: from `predict`, from its gate, from `cross_validate`.
-_NO_CLASSES = ("file", "truth", "prediction", "stranger", "accepted", "seed", "fold")
+# Columns that are no class's probabilities.
+_NO_CLASSES = frozenset(RESERVED_NAMES)
 
 
 def _classes(predictions: pd.DataFrame) -> list[str]:
@@ -348,9 +360,11 @@ def _draw_prediction(ax: Any, film: Any, row: pd.Series) -> None:
 def show_predictions(
     learn: Learner,  # as from `film_learner` or `load_model`
     films: Path | str | Image.Image | Iterable,  # a folder, a file, a film, or a list of these
-    n: int = 12,  # how many to draw at most
+    n: int = 12,  # how many to draw at most (1 or more)
 ) -> Picture:  # the films, worst first; mistakes have a red frame
-    "Films with truth, prediction and the probability of the true class, worst first."
+    "Films with truth, prediction and the probability of the true class; raises ValueError."
+    if n < 1:
+        raise ValueError(f"n, the number of films to draw, must be 1 or more, not {n}")
     films = film_list(films)
     table = predict(learn, films)
     # pandas turns None into nan beside text: back to None.
@@ -405,8 +419,8 @@ def _reliability(answers: _Answers) -> pd.DataFrame:
     bin_of_film = np.minimum((says * _BINS).astype(int), _BINS - 1)  # 1.0 is in the last bin
     rows = []
     for _, films in pd.DataFrame(dict(says=says, right=right)).groupby(bin_of_film):
-        row = proportion("right", int(films["right"].sum()), len(films))
-        rows.append(row | dict(says=films["says"].mean()))
+        row: dict[str, Any] = dict(says=films["says"].mean())
+        rows.append(row | proportion("right", int(films["right"].sum()), len(films)))
     return pd.DataFrame(rows).drop(columns="measure").rename(columns=dict(value="right"))
 
 
@@ -506,7 +520,8 @@ def calibrate(
     bins = []
     for when, answers in (("before", before), ("after", after)):
         reliability = _reliability(answers)
-        bins.append(reliability.assign(when=when))
+        reliability.insert(0, "when", when)
+        bins.append(reliability)
         columns[when] = {
             "log loss": _log_loss(answers),
             "Brier score": _brier_score(answers),

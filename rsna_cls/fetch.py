@@ -6,6 +6,7 @@
 __all__ = ['SOURCES', 'FetchError', 'Source', 'cache_folder', 'download', 'embedded_films', 'fetch_data']
 
 # %% ../nbs/02_fetch.ipynb #732786c1
+import errno
 import hashlib
 import lzma
 import os
@@ -20,7 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from tqdm import tqdm
@@ -313,14 +314,32 @@ _ZIP_ERRORS = (  # what zipfile and its decompressors raise on a damaged or lock
 )
 
 
-def _pieces(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
-    "The content of a zip's member, piece by piece; raises one of `_ZIP_ERRORS` if it is damaged."
+@contextmanager
+def _explaining_read_errors(
+    file: Path | str,  # the zip that is read
+) -> Iterator[None]:
+    "Turn an `OSError` in reading a zip into a `FetchError`, or `BadZipFile` if it is damaged."
     try:
-        with archive.open(member) as content:
-            while piece := content.read(_PIECE_BYTES):
-                yield piece
-    except OSError as error:  # what bzip2 raises; an error in writing a piece does not come by here
-        raise zipfile.BadZipFile(str(error)) from None
+        yield
+    except OSError as error:
+        # bzip2 raises one without a number; a damaged zip may send us to a place before its start.
+        if error.errno in (None, errno.EINVAL):
+            raise zipfile.BadZipFile(str(error)) from None
+        raise FetchError(f"{file} cannot be read ({error.strerror})") from None
+
+
+def _opened(file: Path) -> zipfile.ZipFile:
+    "A zip, opened for reading; raises `FetchError`, or one of `_ZIP_ERRORS` if it is damaged."
+    with _explaining_read_errors(file):
+        return zipfile.ZipFile(file)
+
+
+def _pieces(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
+    "The content of a zip's member, piece by piece; raises as `_opened` does."
+    # An error in writing a piece does not come by here.
+    with _explaining_read_errors(str(archive.filename)), archive.open(member) as content:
+        while piece := content.read(_PIECE_BYTES):
+            yield piece
 
 
 def _extract(archive: zipfile.ZipFile, film: _ZippedFilm, folder: Path) -> None:
@@ -346,10 +365,10 @@ def _unpack(
     dest: Path,  # the course folder to make, in our own cache: one that is there is replaced
     root: str | None = None,  # the folder in the zip that holds train/; None: look for it
 ) -> Path:  # `dest`
-    "Unpack a zip's films into a course folder, all or nothing; raises `BadFolder`."
+    "Unpack a zip's films into a course folder, all or nothing; raises `BadFolder`, `FetchError`."
     with _all_or_nothing(dest) as folder:
         try:
-            with zipfile.ZipFile(file) as archive:
+            with _opened(file) as archive:
                 films = _zipped_films(archive, _course_root(archive) if root is None else root)
 
                 # The sizes are those that the zip declares; zipfile itself stops reading there.
@@ -359,6 +378,8 @@ def _unpack(
                 folder.mkdir()
                 for film in films:
                     _extract(archive, film, folder)
+        except FetchError:  # a RuntimeError too, but the zip is not damaged
+            raise
         except _ZIP_ERRORS:
             raise BadFolder(
                 f"{file} is not a zip that can be opened: damaged, or locked with a password"
@@ -379,10 +400,13 @@ def _is_course(folder: Path) -> bool:
     return True
 
 
+_Made = TypeVar("_Made")
+
+
 def _made_once(
     folder: Path,  # a course folder in the cache
-    make: Callable[[], object],  # makes it
-) -> Path:  # `folder`
+    make: Callable[[], _Made],  # makes it
+) -> _Made | None:  # what `make` returned; None: the folder was there
     "Make a course folder unless it is there; raises `FetchError`, or what `make` raises."
     from filelock import FileLock
 
@@ -393,8 +417,8 @@ def _made_once(
             folder.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(f"{folder}.lock"):
                 if not _is_course(folder):
-                    make()
-    return folder
+                    return make()
+    return None
 
 # %% ../nbs/02_fetch.ipynb #08662dec
 def embedded_films() -> Path:
@@ -421,22 +445,20 @@ def _from_file(
     except OSError as error:
         raise FetchError(f"{path} cannot be opened ({error.strerror})") from None
     folder = _films_in_cache("zip", blob)
-    return _made_once(folder, lambda: _unpack(path, folder))
+    _made_once(folder, lambda: _unpack(path, folder))
+    return folder
 
 # %% ../nbs/02_fetch.ipynb #8e9c1cff
-def _is_cached(
-    name: str,  # a key of `SOURCES`
-) -> bool:
-    "Whether a source's films, or their zip, lie in the cache."
-    films = _films_in_cache(name, SOURCES[name].blob)
-    places = (films, _downloaded_zip(name), _zip_by_hand(name))
-    # `Path.exists` would raise an error where the cache cannot be looked into; this says no.
-    return any(os.path.exists(place) for place in places)
+class _Fetched(NamedTuple):
+    "A file or folder in the cache, and how it came there."
+
+    path: Path
+    is_new: bool  # was it downloaded just now?
 
 
 def _verified_zip(
     name: str,  # a key of `SOURCES`
-) -> Path:  # in the cache
+) -> _Fetched:
     "The zip of a source, put there by hand or downloaded; raises `FetchError`."
     source = SOURCES[name]
 
@@ -450,24 +472,31 @@ def _verified_zip(
                 f"{by_hand} is not the expected file (its checksum differs): please delete it, "
                 "or set RSNA_CLS_DATA to it to use it all the same."
             )
-        return by_hand
+        return _Fetched(by_hand, is_new=False)
 
     downloaded = _downloaded_zip(name)
-    if not (downloaded.exists() and is_right(downloaded)):
-        download(source.url, downloaded, is_right, by_hand.name)
-    return downloaded
+    if downloaded.exists() and is_right(downloaded):
+        return _Fetched(downloaded, is_new=False)
+    return _Fetched(download(source.url, downloaded, is_right, by_hand.name), is_new=True)
 
 
 def _from_source(
     name: str,  # a key of `SOURCES`
-) -> Path:  # the course folder, in the cache
+) -> _Fetched:  # the course folder
     "The films of a source; raises `FetchError`."
     source = SOURCES[name]
     folder = _films_in_cache(name, source.blob)
+
+    def make() -> _Fetched:
+        zip_file = _verified_zip(name)
+        _unpack(zip_file.path, folder, source.root)
+        return _Fetched(folder, zip_file.is_new)
+
     try:
-        return _made_once(folder, lambda: _unpack(_verified_zip(name), folder, source.root))
+        made = _made_once(folder, make)
     except BadFolder as error:  # not the user's own folder or zip
         raise FetchError(str(error)) from None
+    return made or _Fetched(folder, is_new=False)
 
 
 def _from_source_or_advice(
@@ -475,7 +504,7 @@ def _from_source_or_advice(
 ) -> Path:  # the course folder, in the cache
     "The films of a source; raises `FetchError` with the ways out."
     try:
-        return _from_source(name)
+        return _from_source(name).path
     except FetchError as error:
         raise FetchError(
             f"{error}\n"
@@ -504,12 +533,11 @@ def _first_available() -> _Found:
         return _Found(path, f"RSNA_CLS_DATA names {named_by_user}")
 
     try:
-        is_cached = _is_cached("rsna")
-        path = _from_source("rsna")
+        fetched = _from_source("rsna")
     except FetchError as error:
         return _Found(embedded_films(), f"{_SIMULATED}, because {error}")
-    origin = "from the cache" if is_cached else "just downloaded"
-    return _Found(path, f"the original films, {origin}")
+    origin = "just downloaded" if fetched.is_new else "from the cache"
+    return _Found(fetched.path, f"the original films, {origin}")
 
 # %% ../nbs/02_fetch.ipynb #a91d40c6
 def _copy_file(source: str, target: str) -> None:

@@ -7,7 +7,7 @@ __all__ = ['Picture', 'new_figure', 'picture', 'thumbnail', 'show_films']
 
 # %% ../nbs/04_figure.ipynb #33edb497
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from io import BytesIO
@@ -20,7 +20,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from .film import as_film, load_film
+from .course import film_list
+from .film import as_film
 
 # %% ../nbs/04_figure.ipynb #5d178544
 @dataclass(repr=False)
@@ -55,14 +56,16 @@ def new_figure(
     return fig, fig.subplots(rows, cols, squeeze=False, **kwargs)
 
 
+_RESOLUTION = 110  # of a picture (dots per inch)
+
+
 def picture(
     fig: Figure,  # what was drawn
     alt: str,  # what a screen reader shall say
-    dpi: int = 110,  # dots per inch
 ) -> Picture:  # ready to be shown
     "A figure as a PNG with alternative text."
     out = BytesIO()
-    fig.savefig(out, format="png", dpi=dpi, facecolor="white")
+    fig.savefig(out, format="png", dpi=_RESOLUTION, facecolor="white")
     return Picture(out.getvalue(), alt)
 
 # %% ../nbs/04_figure.ipynb #f1c5e003
@@ -71,19 +74,20 @@ def thumbnail(
     most: int = 1024,  # longer side at most (px)
 ) -> np.ndarray:  # uint8, shape (h, w)
     "A film's pixels, small enough to be drawn; the film itself stays as it is. Raises `BadFilm`."
-    small = as_film(film).copy()
+    small = as_film(film)
     small.thumbnail((most, most))
     return np.asarray(small)
 
 # %% ../nbs/04_figure.ipynb #d6331b53
 def show_films(
-    films: Sequence[Any],  # simulated films, PIL images, files, or arrays of greys from 0 to 255
+    films: Any,  # files, images, arrays, simulated films, or one of them; or a folder
     titles: Sequence[str] = (),  # what stands over each; may be shorter than `films`
     outline: Sequence[str] = (),  # names of masks to draw as lines on simulated films
     cols: int = 4,  # films in a row
     size: tuple[float, float] = (2.6, 2.9),  # width and height given to one film (inches)
 ) -> Picture:  # ready to be shown
     "Films side by side, with the outlines of their masks; raises `BadFilm` or ValueError."
+    films = _films_to_show(films)
     n_films = len(films)
     if n_films == 0:
         raise ValueError("there are no films here: give a list of files or films")
@@ -92,7 +96,8 @@ def show_films(
     for ax in axs.flat:
         ax.axis("off")
 
-    # There may be more places than films, and fewer titles.
+    # There may be more places than films, and more titles or fewer.
+    titles = titles[:n_films]
     untitled = [""] * (n_films - len(titles))
     for ax, film, title in zip(axs.flat, films, [*titles, *untitled], strict=False):
         ax.imshow(_pixels(film), cmap="gray", vmin=0, vmax=255)
@@ -103,11 +108,40 @@ def show_films(
     return picture(fig, _in_words(n_films, titles, outline))
 
 
-def _pixels(film: Any) -> Any:  # what matplotlib's `imshow` takes
-    "The greys of a film in any of the forms that `show_films` takes."
-    if isinstance(film, str | Path):
-        return load_film(film)
-    return getattr(film, "image", film)
+def _is_simulated(film: Any) -> bool:
+    "Whether this is a film with masks, as the simulator makes them."
+    return hasattr(film, "image") and hasattr(film, "masks")
+
+
+def _is_grey(film: Any) -> bool:
+    "Whether this is an array of fractions that all lie from 0 to 255."
+    if not isinstance(film, np.ndarray) or film.ndim != 2 or film.size == 0:
+        return False
+    is_fractions = film.dtype.kind == "f"
+    return is_fractions and bool(film.min() >= 0 and film.max() <= 255)
+
+
+def _films_to_show(
+    films: Any,  # as `show_films` takes them
+) -> list[Any]:  # simulated films, paths, images, and arrays of greys
+    "Films as a list; raises `BadFilm` for an array that is none."
+    is_one = isinstance(films, str | np.ndarray) or not isinstance(films, Iterable)
+    found = []
+    for film in [films] if is_one or _is_simulated(films) else films:
+        if _is_simulated(film) or _is_grey(film):
+            found.append(film)
+        else:
+            found += film_list([film])
+    return found
+
+
+def _pixels(
+    film: Any,  # one of `_films_to_show`
+) -> np.ndarray:  # greys from 0 to 255, shape (h, w)
+    "The greys of a film; raises `BadFilm`."
+    if _is_simulated(film):
+        return np.asarray(film.image)
+    return film if _is_grey(film) else np.asarray(as_film(film))
 
 
 def _draw_outlines(
@@ -142,7 +176,9 @@ def _in_words(
     "What a screen reader says about films side by side."
     noun = "film" if n_films == 1 else "films"
     words = "; ".join(title.replace("\n", ", ") for title in titles)
-    text = f"{n_films} {noun}: {words}"
+    text = f"{n_films} {noun}"
+    if words:
+        text += f": {words}"
     if outline:
         text += f". Outlined: {', '.join(outline)}."
     return text

@@ -8,9 +8,10 @@ __all__ = ['Gate', 'show_gate']
 # %% ../nbs/17_gate.ipynb #fd69091e
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -18,34 +19,30 @@ import pooch
 from matplotlib.axes import Axes
 from PIL import Image
 from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import normalize
 from torch import Tensor
 
-from .course import Course, film_files, film_list
+from .course import BadFolder, Course, film_files, film_list
 from .figure import Picture, new_figure, picture, thumbnail
 from .film import as_film, film_name
 from .learner import EMBEDDED_WEIGHTS, BadModel, features
 from .saved import read_model
 
 # %% ../nbs/17_gate.ipynb #8b151d8f
+# What a point is made of. To use other features, change these, and measure the gate again.
 _SIZES = (96, 128, 160)  # sides of the squares a film is squeezed to (px)
 _BLOCKS = 2  # how many of the network's last blocks are read
-_LENGTH = len(_SIZES) * (256 + 512)  # how many numbers a point has
-
-
-def _unit(
-    vectors: np.ndarray,  # shape (n, length)
-) -> np.ndarray:  # the same shape
-    "Vectors, one a row, scaled to length 1; a row of zeros stays as it is."
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.maximum(lengths, 1e-12)
+_MAPS = 256 + 512  # how many maps these blocks give: the last but one, and the last
+_LENGTH = len(_SIZES) * _MAPS  # how many numbers a point has: 3 · 768 = 2304
 
 
 def _points(
     films: Path | str | Image.Image | Iterable,  # a folder, a file, a film, or several
 ) -> np.ndarray:  # float32, shape (n, 2304)
     "Films as points on the sphere; raises `BadFilm` or ValueError."
-    averages = features(films, _SIZES, blocks=_BLOCKS)
-    return _unit(np.hstack([_unit(of_one_block) for of_one_block in averages]))
+    averages = features(films, _SIZES, blocks=_BLOCKS)  # six arrays, in the order of the formula
+    parts = [normalize(of_one_block) for of_one_block in averages]
+    return normalize(np.hstack(parts))
 
 # %% ../nbs/17_gate.ipynb #ceeefb12
 class _Neighbours(NamedTuple):
@@ -56,61 +53,89 @@ class _Neighbours(NamedTuple):
 
     @property
     def stranger(self) -> np.ndarray:  # shape (n,), from 0 to 2
-        "How strange each film is: the mean of its distances."
-        return self.distances.mean(1)
+        "The mean of each film's distances: the higher, the stranger."
+        return self.distances.mean(axis=1)
+
+
+def _search_among(
+    known: np.ndarray,  # the training films' points, shape (m, 2304)
+) -> NearestNeighbors:  # to be asked by `_neighbours`
+    "A search among the training films."
+    return NearestNeighbors(algorithm="brute").fit(known.astype(np.float32))
 
 
 def _neighbours(
-    known: np.ndarray,  # the training films' points, shape (m, 2304)
+    search: NearestNeighbors,  # from `_search_among`
     k: int,  # how many of the nearest count
-    points: np.ndarray | None = None,  # of n films; None: the training films themselves
+    points: np.ndarray | None = None,  # of n films; None: each training film among the other ones
 ) -> _Neighbours:
-    "The nearest training films of each film, or of each training film among the others."
-    search = NearestNeighbors(n_neighbors=k, algorithm="brute")
-    search.fit(known.astype(np.float32))
-    # asked about no points, scikit-learn compares each known one with the others, not with itself
-    distances, numbers = search.kneighbors(points)
+    "The nearest training films of each film."
+    distances, numbers = search.kneighbors(points, n_neighbors=k)
     return _Neighbours(distances, numbers)
 
 # %% ../nbs/17_gate.ipynb #a6d1161a
 def _conformal_limit(
-    distances: Sequence[float] | np.ndarray,  # of films that should pass, shape (n,)
+    strangers: Sequence[float] | np.ndarray,  # of films that should pass, shape (n,)
     false_alarms: float,  # share of such films that may be refused (0 to 1)
 ) -> float:
-    "The distance up to which a film passes."
-    n = len(distances)
-    place = ceil((n + 1) * (1 - false_alarms))  # counted from 1
-    place = min(place, n)  # too few films for so small a share: the largest distance
-    return float(np.sort(distances)[place - 1])
+    "The value of stranger up to which a film passes."
+    n = len(strangers)
+    exact_place = (n + 1) * (1 - false_alarms)
+    place = ceil(round(exact_place, 9))  # rounded first: 10 · (1 - 0.7) is 3.0000000000000004
+    place = max(place, 1)  # places are counted from 1
+    place = min(place, n)  # too few films for so small a share: the largest value
+    return float(np.sort(strangers)[place - 1])
 
 # %% ../nbs/17_gate.ipynb #f3236b45
-_UNTOLD = "film"  # stands for the class of a training film where no class is told
+_NO_CLASS = "film"  # stands for the class of a training film where none is recorded
 
 
 class _Examples(NamedTuple):
     "The films a gate is fitted on."
 
     training: list  # what the gate will know: paths or PIL images
-    kinds: list[str]  # the class of each training film, or 'film'
-    validation: list  # what only helps to set the limit: paths
+    labels: list[str]  # the class of each training film; 'film' where none is recorded
+    validation: list[Path]  # what only helps to set the limit
+
+
+def _without_classes(
+    training: list,  # paths or PIL images
+    validation: Sequence[Path] = (),
+) -> _Examples:
+    "Films of which no class is recorded."
+    return _Examples(training, [_NO_CLASS] * len(training), list(validation))
+
+
+def _of_split_folder(
+    folder: Path,  # holds train/
+) -> _Examples:
+    "The films of a course folder, or of one that has too few classes to be a course."
+    try:
+        course = Course(folder, needs=())  # val/ may be missing; two classes are still required
+    except BadFolder:
+        val = folder / "val"
+        validation = film_files(val) if val.is_dir() else []
+        return _without_classes(film_files(folder / "train"), validation)
+
+    training = course.films("train")
+    labels = [cast(str, course.label(film)) for film in training]  # a course's films all have one
+    return _Examples(training, labels, course.films("val"))
 
 
 def _examples(
     films: Path | str | Image.Image | Iterable,  # a course folder, a folder, or several films
 ) -> _Examples:
-    "Sort what `Gate.fit` was given; raises `BadFolder` or ValueError."
-    if isinstance(films, str | Path) and (Path(films) / "train").is_dir():
-        course = Course(films, needs=())  # a gate can do without val/
-        training = course.films("train")
-        kinds = [course.label(film) or _UNTOLD for film in training]
-        return _Examples(training, kinds, course.films("val"))
-
-    training = film_files(films) if isinstance(films, str | Path) else film_list(films)
-    return _Examples(training, [_UNTOLD] * len(training), validation=[])
+    "Sort what `Gate.fit` was given; raises `BadFolder` or `BadFilm`."
+    if not isinstance(films, str | Path):
+        return _without_classes(film_list(films))
+    folder = Path(films)
+    if (folder / "train").is_dir():
+        return _of_split_folder(folder)
+    return _without_classes(film_files(folder))
 
 # %% ../nbs/17_gate.ipynb #da533a30
 def _check_false_alarms(false_alarms: Any) -> None:
-    "Is it a share? Raises ValueError if not."
+    "Raise ValueError unless it is a share."
     if not isinstance(false_alarms, int | float) or not 0 < false_alarms < 1:
         raise ValueError(
             f"false_alarms must lie between 0 and 1, as in 0.02 for 2 %, not {false_alarms!r}"
@@ -118,71 +143,31 @@ def _check_false_alarms(false_alarms: Any) -> None:
 
 
 def _check_k(k: Any) -> None:
-    "Is it a number of films? Raises ValueError if not."
+    "Raise ValueError unless it is a number of films."
     is_whole = isinstance(k, int | np.integer) and not isinstance(k, bool)
     if not is_whole or k < 1:
         raise ValueError(f"k must be a whole number from 1, not {k!r}")
 
 
 def _check_enough(n_films: int, k: int) -> None:
-    "Has each training film k other ones to be compared with? Raises ValueError if not."
+    "Raise ValueError unless each training film has k other ones to be compared with."
     if n_films <= k:
         raise ValueError(
             f"a gate compares with the {k} nearest films and needs more films than that; "
             f"there are {n_films}"
         )
 
-# %% ../nbs/17_gate.ipynb #b73e8b26
-def _saved_points(
-    tensors: Mapping[str, Tensor],  # of a saved model, by name
-) -> np.ndarray | None:  # float16, shape (n, 2304); None: they are missing or damaged
-    "The training films of a saved gate as points on the sphere."
-    if "gate.known" not in tensors:
-        return None
-    points = tensors["gate.known"].float().numpy()
-    if points.ndim != 2 or points.shape[1] != _LENGTH:
-        return None
-    lengths = np.linalg.norm(points, axis=1)
-    is_on_sphere = np.allclose(lengths, 1, atol=0.01)  # half precision is a little off
-    return points.astype(np.float16) if is_on_sphere else None
-
-
-def _is_whole(
-    card: Any,  # what model.json says about the gate
-    n_points: int,  # how many training films it has
-) -> bool:
-    "Whether a saved gate's card holds a class for each point, a limit and k that can be used."
-    if not isinstance(card, dict):
-        return False
-    kinds = card.get("kinds")
-    limit = card.get("limit")
-    k = card.get("k")
-    has_kinds = isinstance(kinds, list) and len(kinds) == n_points
-    has_limit = isinstance(limit, int | float) and 0 <= limit <= 2
-    has_k = type(k) is int and 1 <= k < n_points
-    return has_kinds and has_limit and has_k
-
-# %% ../nbs/17_gate.ipynb #be64f5db
-def _network() -> dict:  # plain values
-    "What a point depends on, besides the film."
-    checksum = pooch.file_hash(EMBEDDED_WEIGHTS)[:16]
-    return dict(weights=checksum, sizes=list(_SIZES), blocks=_BLOCKS)
-
-
-def _is_of_this_network(
-    card: dict,  # what model.json says about the gate
-) -> bool:
-    "Whether a saved gate's points were made by the embedded network of this library."
-    return all(card.get(name) == value for name, value in _network().items())
-
 # %% ../nbs/17_gate.ipynb #b19f533a
+_ROUNDING = 1e-5  # what computing a film's `stranger` again may change, with a margin
+
+
 @dataclass(eq=False, repr=False)
 class Gate:
     "Whether films look like those of the training: `Gate.fit(path)`, or `Gate.load(saved_model)`."
 
     known: np.ndarray  # the training films as points on the sphere, float16, shape (n, 2304)
-    kinds: list[str]  # the class of each training film; 'film' where none is told
-    limit: float  # greatest distance at which a film passes (0 to 2)
+    labels: list[str]  # the class of each training film; 'film' where none is recorded
+    limit: float  # the greatest `stranger` with which a film passes (0 to 2)
     k: int = 3  # how many of the nearest training films count
     films: list | None = None  # the training films, to be shown; None in a gate that was loaded
 
@@ -201,13 +186,24 @@ class Gate:
         known = _points(examples.training).astype(np.float16)
 
         # The films that should pass: training films among themselves, validation films as new ones.
-        distances = _neighbours(known, k).stranger
+        search = _search_among(known)
+        strangers = _neighbours(search, k).stranger
         if examples.validation:
-            new = _neighbours(known, k, _points(examples.validation)).stranger
-            distances = np.concatenate([distances, new])
+            of_validation = _neighbours(search, k, _points(examples.validation)).stranger
+            strangers = np.concatenate([strangers, of_validation])
 
-        limit = _conformal_limit(distances, false_alarms)
-        return cls(known, examples.kinds, limit, int(k), examples.training)
+        return cls(
+            known=known,
+            labels=examples.labels,
+            limit=_conformal_limit(strangers, false_alarms) + _ROUNDING,
+            k=int(k),
+            films=examples.training,
+        )
+
+    @cached_property
+    def _search(self) -> NearestNeighbors:
+        "The search among the training films, made when it is first needed."
+        return _search_among(self.known)
 
     def __repr__(self) -> str:
         return (
@@ -219,8 +215,8 @@ class Gate:
         self,
         films: Path | str | Image.Image | Iterable,  # a folder, a file, a film, or several
     ) -> np.ndarray:  # shape (n,), from 0 to 2: the higher, the stranger
-        "Mean distance to the nearest training films; raises `BadFilm` or ValueError."
-        return _neighbours(self.known, self.k, _points(films)).stranger
+        "The mean distance to the nearest training films; raises `BadFilm` or ValueError."
+        return _neighbours(self._search, self.k, _points(films)).stranger
 
     def accepts(
         self,
@@ -232,17 +228,17 @@ class Gate:
     def nearest(
         self,
         films: Path | str | Image.Image | Iterable,  # a folder, a file, a film, or several
-    ) -> pd.DataFrame:  # columns file, stranger, accepted, nearest (k names), index (k numbers)
+    ) -> pd.DataFrame:  # file, stranger, accepted, nearest (k names), numbers (k, from 0)
         "What the gate says about each film, and why; raises `BadFilm` or ValueError."
         films = film_list(films)
-        found = _neighbours(self.known, self.k, _points(films))
+        found = _neighbours(self._search, self.k, _points(films))
         return pd.DataFrame(
             dict(
                 file=[film_name(film) for film in films],
                 stranger=found.stranger,
                 accepted=found.stranger <= self.limit,
                 nearest=[[self._training_name(i) for i in row] for row in found.numbers],
-                index=found.numbers.tolist(),
+                numbers=found.numbers.tolist(),
             )
         )
 
@@ -251,15 +247,15 @@ class Gate:
         number: int,  # of a training film, from 0
     ) -> str:  # 'chest/chest7.png', 'chest7.png' or 'chest 12'
         "What a training film is called, by its file where that is known, or else by its number."
-        kind = self.kinds[number]
+        label = self.labels[number]
         film = self.films[number] if self.films else None
         if not isinstance(film, Path):
-            return f"{kind} {number + 1}"
-        return film.name if kind == _UNTOLD else f"{kind}/{film.name}"
+            return f"{label} {number + 1}"
+        return film.name if label == _NO_CLASS else f"{label}/{film.name}"
 
     def card(self) -> dict:  # plain values
         "What model.json says about the gate: no names of films, and of folders only the classes."
-        return dict(limit=self.limit, k=self.k, kinds=self.kinds, **_network())
+        return dict(limit=self.limit, k=self.k, kinds=self.labels, **_network_identity())
 
     @classmethod
     def load(
@@ -274,15 +270,23 @@ class Gate:
                 f"{path} was saved without a gate. Fit one with Gate.fit(films), "
                 "and save it with save_model(learn, path, gate=gate)"
             )
-        known = _saved_points(tensors)
-        if known is None or not _is_whole(card, len(known)):
-            raise BadModel(f"{path}: its gate is damaged. Fit and save it again")
+        damaged = BadModel(f"{path}: its gate is damaged. Fit and save it again")
+        if not _names_a_network(card):
+            raise damaged
         if not _is_of_this_network(card):
             raise BadModel(
                 f"{path}: its gate was fitted with the embedded weights of another version of "
                 "this library, and would measure nothing here. Fit and save it again"
             )
-        return cls(known, card["kinds"], float(card["limit"]), card["k"])
+        known = _saved_points(tensors)
+        if known is None or not _is_whole(card, len(known)):
+            raise damaged
+        return cls(
+            known=known,
+            labels=card["kinds"],
+            limit=float(card["limit"]),
+            k=card["k"],
+        )
 
 # %% ../nbs/17_gate.ipynb #6b877ec3
 def _draw_film(
@@ -322,7 +326,7 @@ def _draw_answer(
     _draw_film(first, film, title, frame="tab:green" if verdict.accepted else "tab:red")
     answer = f"{_answer(verdict.accepted)}: {verdict.stranger:.2f}"
     first.set_xlabel(f"{answer}\n(limit {gate.limit:.2f})", fontsize=9)
-    for ax, number, name in zip(others, verdict.index, verdict.nearest, strict=True):
+    for ax, number, name in zip(others, verdict.numbers, verdict.nearest, strict=True):
         _draw_film(ax, gate.films[number] if gate.films else None, name)
 
 
@@ -353,10 +357,10 @@ def show_gate(
     fig, axs = new_figure(ceil(len(films) / per_row), per_row * places, size=(1.75, 2.3))
     for ax in axs.flat:
         ax.axis("off")
-    groups = axs.reshape(-1, places)
-    # the last group is left over where the films are odd in number
-    for group, image, title, verdict in zip(groups, images, titles, verdicts, strict=False):
-        _draw_answer(group, gate, image, title, verdict)
+    panels = axs.reshape(-1, places)
+    # the last panel is left over where the films are odd in number
+    for panel, image, title, verdict in zip(panels, images, titles, verdicts, strict=False):
+        _draw_answer(panel, gate, image, title, verdict)
 
     words = [
         f"{title}: {_answer(verdict.accepted)}, distance {verdict.stranger:.2f}, "
@@ -365,3 +369,51 @@ def show_gate(
     ]
     number = f"{len(films)} film{'s' if len(films) > 1 else ''}"
     return picture(fig, f"{number} before the gate, limit {gate.limit:.2f}. {'; '.join(words)}.")
+
+# %% ../nbs/17_gate.ipynb #be64f5db
+def _network_identity() -> dict:  # plain values
+    "What a point depends on, besides the film."
+    checksum = pooch.file_hash(EMBEDDED_WEIGHTS)[:16]
+    return dict(weights=checksum, sizes=list(_SIZES), blocks=_BLOCKS)
+
+
+def _names_a_network(
+    card: Any,  # what model.json says about the gate
+) -> bool:
+    "Whether a saved gate's card says which network made its points."
+    return isinstance(card, dict) and "weights" in card
+
+
+def _is_of_this_network(
+    card: dict,  # what model.json says about the gate
+) -> bool:
+    "Whether a saved gate's points were made by the embedded network of this library."
+    return all(card.get(name) == value for name, value in _network_identity().items())
+
+# %% ../nbs/17_gate.ipynb #b73e8b26
+def _saved_points(
+    tensors: Mapping[str, Tensor],  # of a saved model, by name
+) -> np.ndarray | None:  # float16, shape (n, 2304); None: they are missing or damaged
+    "The training films of a saved gate as points on the sphere."
+    if "gate.known" not in tensors:
+        return None
+    points = tensors["gate.known"].float().numpy()
+    if points.ndim != 2 or points.shape[1] != _LENGTH:
+        return None
+    lengths = np.linalg.norm(points, axis=1)
+    is_on_sphere = np.allclose(lengths, 1, atol=0.01)  # half precision is a little off
+    return points.astype(np.float16) if is_on_sphere else None
+
+
+def _is_whole(
+    card: dict,  # what model.json says about the gate
+    n_points: int,  # how many training films it has
+) -> bool:
+    "Whether a saved gate's card holds a class for each point, a limit and k that can be used."
+    labels = card.get("kinds")  # the card's own word for them
+    limit = card.get("limit")
+    k = card.get("k")
+    has_labels = isinstance(labels, list) and len(labels) == n_points
+    has_limit = isinstance(limit, int | float) and 0 <= limit <= 2
+    has_k = type(k) is int and 1 <= k < n_points
+    return has_labels and has_limit and has_k

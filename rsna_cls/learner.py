@@ -211,7 +211,7 @@ def film_learner(
 # %% ../nbs/06_learner.ipynb #32e4ee69
 @contextmanager
 def evaluation_mode(
-    model: nn.Module,
+    model: nn.Module,  # any torch module
 ) -> Iterator[None]:
     "Put a model into evaluation mode, and every part of it back into its own afterwards."
     modes = [(part, part.training) for part in model.modules()]

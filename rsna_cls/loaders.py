@@ -155,7 +155,7 @@ def torch_model(
     learn: Any,  # fastai Learner, or any torch module
 ) -> nn.Module:  # the module itself, not a copy
     "The torch module in a learner; a bare module is returned as it is."
-    return getattr(learn, "model", learn)
+    return learn if isinstance(learn, nn.Module) else learn.model
 
 # %% ../nbs/03_loaders.ipynb #d0ce5c77
 def film_batches(

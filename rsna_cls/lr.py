@@ -91,13 +91,13 @@ def _range_test(
             )
     finally:
         films.rng = order_before
-    rates = torch.tensor(probe.recorder.lrs)
-    losses = torch.tensor([float(loss) for loss in probe.recorder.losses])
+    rates = torch.tensor(probe.recorder.lrs, device="cpu")
+    losses = torch.tensor([float(loss) for loss in probe.recorder.losses], device="cpu")
     return _Curve(rates, losses)
 
 # %% ../nbs/08_lr.ipynb #bf2eb0fb
-_LEAST_POINTS = 5  # losses between the ends that show whether there is a fall
-_LEAST_FALL = 0.01  # of the loss, as a share of the first
+_LEAST_POINTS = 5  # losses between the ends: fewer do not show where the loss falls
+_LEARNED = 0.01  # a loss below which there is nothing left to learn
 
 
 class LRRange(NamedTuple):
@@ -138,8 +138,8 @@ def _suggest(
             f"the loss rose too early to see where it falls, after {len(curve.losses)} of {steps} "
             f"batches. {advice}"
         )
-    if losses.min() >= (1 - _LEAST_FALL) * losses[0]:
-        raise ValueError(f"the loss falls at no rate, so none can be suggested. {advice}")
+    if losses[0] < _LEARNED:
+        raise ValueError(f"the loss is nearly zero before anything is learned. {advice}")
     by_minimum, _ = minimum(rates, losses, steps)
     by_valley, _ = valley(rates, losses, steps)
     return LRRange(min(by_minimum, by_valley), max(by_minimum, by_valley))

@@ -19,7 +19,7 @@ from matplotlib import colormaps
 from PIL import Image, ImageDraw, ImageFont
 
 from .augment import film_tfms, show_augmented
-from .cam import METHODS, cam, cam_atlas
+from .cam import METHODS, cam_atlas, find_method, map_films
 from .camshow import ColourScale, colour_scale, film_views, hottest_place, overlay
 from .course import film_list
 from .figure import Picture
@@ -93,14 +93,11 @@ def _frame_png(
     return out.getvalue()
 
 # %% ../nbs/18_widgets.ipynb #81513281
-_METHOD_NAMES = {"grad_cam": "Grad-CAM", "hires_cam": "HiResCAM", "cam": "CAM"}
-
-
 class _Choice(NamedTuple):
     "What one frame shows: all that its picture depends on."
 
     film: int  # which film, from 0
-    method: str  # 'grad_cam', 'hires_cam' or 'cam'
+    method: str  # one of `METHODS`
     target: str  # class name
     block: int  # −8 to −1
     opacity: float  # of the hottest place (0 to 1)
@@ -123,13 +120,18 @@ class MapFrames:
         side: int = 420,  # longer side of a film in its frame (px)
     ):
         "Read some films; raises ValueError or `BadFilm`."
+        self.vocab = class_names(learn)
+        if not self.vocab:
+            raise ValueError(
+                "a bare torch module does not know what its classes are called: give a Learner, "
+                "as from film_learner, or draw the maps with show_cam"
+            )
         self.learn = learn
         self.films = film_list(films)
         if not self.films:
             raise ValueError("there are no films here: give a folder, a file, or a list of files")
         self.names = [f"{i + 1} · {_short_name(film)}" for i, film in enumerate(self.films)]
         self.views = film_views(learn, self.films)
-        self.vocab = class_names(learn)
         self.side = side
         self._maps: dict[tuple[int, str], dict] = {}  # those of a film and a method
         self._pngs: dict[_Choice, bytes] = {}
@@ -137,52 +139,61 @@ class MapFrames:
     def maps(
         self,
         film: int,  # which film (0 for the first)
-        method: str,  # 'grad_cam', 'hires_cam' or 'cam'
-    ) -> dict[int, torch.Tensor]:  # block → maps, shape (classes, h, w); 'cam' has block −1 alone
-        "One film's maps, kept from the first time on, with sign only for 'cam'; raises ValueError."
-        if method not in METHODS:
-            raise ValueError(f"method must be one of {', '.join(METHODS)}, not {method!r}")
+        method: str,  # one of `METHODS`
+    ) -> dict[int, torch.Tensor]:  # block → maps, shape (classes, h, w); some have block −1 alone
+        "One film's maps, kept from the first time on, with sign if it is usual; raises ValueError."
+        self._check_film(film)
+        find_method(method)
         if (film, method) not in self._maps:
             self._maps[film, method] = self._make_maps(film, method)
         return self._maps[film, method]
 
+    def _check_film(self, film: int) -> None:
+        "Raise ValueError unless there is a film of that number."
+        if isinstance(film, bool) or film not in range(len(self.films)):
+            last = len(self.films) - 1
+            raise ValueError(f"film must be a whole number from 0 to {last}, not {film!r}")
+
     def _make_maps(self, film: int, method: str) -> dict[int, torch.Tensor]:
         "The maps of one film for every class, at every block where the method is defined."
         films = [self.films[film]]
-        if method == "cam":
-            of_classes = [cam(self.learn, films, target) for target in self.vocab]
-            made = {-1: torch.stack(of_classes, 1)}
+        relu = not METHODS[method].signed
+        if METHODS[method].at_any_layer:
+            made = cam_atlas(self.learn, films, method, relu=relu)
         else:
-            made = cam_atlas(self.learn, films, method)
+            of_classes = [
+                map_films(self.learn, films, target, method, relu=relu).maps
+                for target in self.vocab
+            ]
+            made = {-1: torch.stack(of_classes, 1)}
         return {block: maps[0].cpu() for block, maps in made.items()}
 
     def frame(
         self,
         film: int = 0,  # which film (0 for the first)
-        method: str = "grad_cam",  # 'grad_cam', 'hires_cam' or 'cam'
+        method: str = "grad_cam",  # one of `METHODS`
         target: str | None = None,  # class name; None: the first class
         block: int = -1,  # part of ResNet18's body, −8 (first) to −1 (last); 'cam' knows only −1
         opacity: float = 0.7,  # of the hottest place (0 to 1)
     ) -> Picture:  # film, map and colour scale; what they show is in the alternative text
         "One map over its film; raises ValueError."
+        chosen = find_method(method)
         choice = _Choice(
             film,
             method,
-            self.vocab[0] if target is None else target,
-            -1 if method == "cam" else block,
-            opacity,
+            target=self.vocab[0] if target is None else target,
+            block=block if chosen.at_any_layer else -1,
+            opacity=opacity,
         )
         heat = self._find_map(choice)
         if choice not in self._pngs:
             view = self.views[film]
-            self._pngs[choice] = _frame_png(view, heat, method == "cam", opacity, self.side)
+            self._pngs[choice] = _frame_png(view, heat, chosen.signed, opacity, self.side)
         return Picture(self._pngs[choice], self._in_words(choice, heat))
 
     def _find_map(self, choice: _Choice) -> torch.Tensor:  # shape (h, w)
         "The map that is meant; raises ValueError where there is none."
-        last = len(self.films) - 1
-        if not 0 <= choice.film <= last:
-            raise ValueError(f"film must be a whole number from 0 to {last}, not {choice.film}")
+        self._check_film(choice.film)
         if choice.target not in self.vocab:
             classes = ", ".join(self.vocab)
             raise ValueError(f"there is no class {choice.target!r}: choose from {classes}")
@@ -198,16 +209,17 @@ class MapFrames:
 
     def _in_words(self, choice: _Choice, heat: torch.Tensor) -> str:
         "What a frame shows: film, method, class, block, and what the map says."
-        scale = colour_scale(heat, signed=choice.method == "cam")
-        if scale.high:
+        method = METHODS[choice.method]
+        scale = colour_scale(heat, method.signed)
+        if scale.is_empty:
+            message = "all zero: at this block the method finds nothing that speaks for this class"
+        else:
             message = (
                 f"the scale runs from {scale.low:.2g} (bottom) to {scale.high:.2g} (top); "
                 f"{hottest_place(heat)}"
             )
-        else:
-            message = "all zero: at this block the method finds nothing that speaks for this class"
         return (
-            f"{self.names[choice.film]}: {_METHOD_NAMES[choice.method]} for {choice.target} "
+            f"{self.names[choice.film]}: {method.label} for {choice.target} "
             f"at block −{-choice.block}, {heat.shape[0]} × {heat.shape[1]} squares; {message}."
         )
 
@@ -292,8 +304,10 @@ def cam_explorer(
         frames.frame(target=target, block=block)  # kept
 
     film_names = [(name, number) for number, name in enumerate(frames.names)]
-    method_names = [(name, method) for method, name in _METHOD_NAMES.items()]
-    method_names[-1] = ("CAM (last block only)", "cam")
+    method_names = []
+    for name, method in METHODS.items():
+        where = "" if method.at_any_layer else " (last block only)"
+        method_names.append((method.label + where, name))
     controls = dict(
         film=_menu("Film", film_names),
         method=_menu("Method", method_names),
@@ -303,7 +317,7 @@ def cam_explorer(
     )
 
     def lock_block(change: Any) -> None:
-        controls["block"].disabled = change["new"] == "cam"
+        controls["block"].disabled = not METHODS[change["new"]].at_any_layer
 
     def draw(**choice: Any) -> str:
         return _picture_html(frames.frame(**choice))

@@ -16,6 +16,7 @@ from rsna_cls import (
     BadFilm,
     BadFolder,
     Course,
+    black_out,
     dataloaders,
     empty_dataloaders,
     film_files,
@@ -24,6 +25,7 @@ from rsna_cls import (
     plant_marker,
     remake,
     show_augmented,
+    thumbnail,
 )
 
 
@@ -154,6 +156,14 @@ def test_nothing_half_made_is_left_and_nothing_of_the_user_s_is_gone(tmp_path, e
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions are kept otherwise there")
+def test_changed_films_do_not_land_among_the_films_they_come_from(tmp_path):
+    course = write_course(tmp_path / "course")
+    before = names_below(course)
+    with pytest.raises(BadFolder, match="lies inside the films"):
+        remake(course, course / "changed", mark)
+    assert names_below(course) == before
+
+
 def test_others_may_read_the_new_folder_as_any_other(course, tmp_path):
     made = remake(course, tmp_path / "new" / "made")
     (tmp_path / "plain").mkdir()
@@ -228,3 +238,20 @@ def test_marks_fall_on_training_films_only(course):
     plain = dataloaders(course, size=64, bs=4)
     assert torch.allclose(dls.valid.one_batch()[0], plain.valid.one_batch()[0], atol=1e-4)
     assert not torch.allclose(dls.train.one_batch()[0], plain.train.one_batch()[0], atol=0.1)
+
+
+@pytest.mark.parametrize("size", [(20, 20), (20, 200), (200, 20)])
+def test_less_than_a_pixel_is_not_covered(size):
+    film = Image.new("L", size, 200)
+    assert black_out(film, share=0.01) == film
+    assert film.getextrema() == (200, 200)
+
+
+@pytest.mark.parametrize("change", [plant_marker, black_out, thumbnail])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_the_film_that_is_given_stays_as_it_is(change, mode):
+    film = Image.new(mode, (2000, 40), "grey")
+    before = film.tobytes()
+    change(film)
+    assert film.size == (2000, 40)
+    assert film.tobytes() == before

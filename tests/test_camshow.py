@@ -9,6 +9,7 @@ from torch import nn
 from torchvision.models import resnet18
 
 from rsna_cls import (
+    METHODS,
     colour_scale,
     film_files,
     film_tensor,
@@ -59,10 +60,10 @@ def test_show_cam_says_all_zero(x):
     assert "all zero" not in show_cam(net, x[:1], 0, relu=False).alt
 
 
-@pytest.mark.parametrize("method", ["cam", "grad_cam", "hires_cam"])
+@pytest.mark.parametrize("method", METHODS)
 def test_every_method_has_a_name_in_words(learn, x, method):
     alt = show_cam(learn, x[:2], "chest", method=method, relu=False).alt
-    assert alt.startswith(f"{method.replace('_', '-')} of 2 films: chest, logit ")
+    assert alt.startswith(f"{METHODS[method].label} of 2 films: chest, logit ")
 
 
 def test_no_films_are_said_in_words(learn, x, tmp_path):
@@ -78,7 +79,7 @@ def test_how_many_films_must_be_a_number(learn, x, n):
 
 
 def test_at_most_n_films_are_drawn(learn, x):
-    assert show_cam(learn, x, n=3).alt.startswith("grad-cam of 3 films")
+    assert show_cam(learn, x, n=3).alt.startswith("Grad-CAM of 3 films")
 
 
 def test_each_film_is_read_once(learn, course, monkeypatch):

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from rsna_cls import (
+    RESERVED_NAMES,
     BadFilm,
     BadFolder,
     Course,
@@ -188,6 +189,31 @@ def test_the_nearest_film_by_hand():
     assert (crossval._answers_of_nearest(points, labels, group_numbers) == expected).all()
 
 
+@pytest.mark.parametrize("films_per_group", [1, 50])
+def test_one_search_finds_the_nearest_of_all_films(films_per_group, monkeypatch):
+    "Not one for each group: with thousands of films that takes a thousand times as long."
+    searches = []
+
+    class Counted(crossval.NearestNeighbors):
+        def fit(self, *args):
+            searches.append(self)
+            return super().fit(*args)
+
+    monkeypatch.setattr(crossval, "NearestNeighbors", Counted)
+    points = np.random.default_rng(0).normal(size=(200, 64))
+    labels = np.array(["a", "b"] * 100)
+    crossval._answers_of_nearest(points, labels, np.arange(200) // films_per_group)
+    assert len(searches) == 1
+
+
+def test_the_largest_group_may_hold_nearly_all_films():
+    points = np.arange(10.0).reshape(10, 1)
+    labels = np.array(["a"] * 9 + ["b"])
+    group_numbers = np.array([0] * 9 + [1])
+    answers = crossval._answers_of_nearest(points, labels, group_numbers)
+    assert answers.tolist() == ["b"] * 9 + ["a"]
+
+
 def test_each_film_is_read_once(tmp_path, monkeypatch):
     path = write_films(tmp_path, noise)
     read = []
@@ -311,6 +337,17 @@ def test_groups_are_found_however_they_are_named(tmp_path, monkeypatch):
     assert (crossval._group_numbers(course, films, relative) == expected).all()
 
 
+def test_groups_may_name_a_surprise(tmp_path):
+    "As in what one hospital sent: the loose films have patients too."
+    path = write_films(tmp_path, noise)
+    shutil.copy(path / "val/gut/gut2.png", path / "knee.png")
+    course, films, _ = train_and_val(path)
+    groups = by_place(path, lambda film: film.stem[-1])
+    expected = crossval._group_numbers(course, films, groups)
+    found = crossval._group_numbers(course, films, groups | {"knee.png": "9"})
+    assert (found == expected).all()
+
+
 def without_gut5(groups):
     "Groups in which a film is left out."
     return {place: group for place, group in groups.items() if "gut5" not in place}
@@ -414,6 +451,7 @@ def test_what_the_recipe_is_given(tmp_path, untrained, capsys):
         assert not sides["train"] & sides["val"]
 
     assert list(table.columns) == ["file", "truth", "prediction", "gut", "lung", "seed", "fold"]
+    assert set(table) - {"gut", "lung"} <= set(RESERVED_NAMES)
     assert len(table) == 44
     assert not table.duplicated(["file", "seed"]).any()
     assert np.allclose(table[["gut", "lung"]].sum(axis=1), 1, atol=1e-5)

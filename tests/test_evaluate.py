@@ -14,6 +14,7 @@ from torch import nn
 
 from conftest import write_course
 from rsna_cls import (
+    RESERVED_NAMES,
     BadFilm,
     Calibration,
     Gate,
@@ -179,6 +180,20 @@ def test_what_predict_refuses(many, toy_learner, tmp_path):
         predict(toy_learner.model, many)
 
 
+@pytest.mark.parametrize("name", RESERVED_NAMES)
+def test_a_class_with_the_name_of_another_column_is_refused(many, name):
+    "A model may come from elsewhere than from a course folder."
+    learn = film_learner(dataloaders(many, size=64, bs=4))
+    learn.dls.vocab = ["abd", name]
+    with pytest.raises(ValueError, match=f"a class called '{name}'"):
+        predict(learn, many)
+
+
+def test_every_other_column_of_predict_has_a_reserved_name(many, toy_learner):
+    table = predict(toy_learner, many, gate=BrightnessGate())
+    assert set(table) - {"abd", "chest"} <= set(RESERVED_NAMES)
+
+
 def test_probabilities_that_are_no_numbers(many):
     learn = film_learner(dataloaders(many, size=64, bs=4))
     nn.init.constant_(learn.model[1][-1].weight, math.nan)
@@ -285,6 +300,12 @@ def test_one_film_is_shown(many, toy_learner):
     assert show_predictions(toy_learner, many, n=3).alt.startswith("3 films, worst first. truth ")
 
 
+@pytest.mark.parametrize("n", [0, -1])
+def test_no_films_cannot_be_shown(many, toy_learner, n):
+    with pytest.raises(ValueError, match=f"must be 1 or more, not {n}"):
+        show_predictions(toy_learner, many, n=n)
+
+
 # --- calibration ----------------------------------------------------------------------------------
 
 
@@ -321,6 +342,7 @@ def test_a_known_temperature_is_found(temperature, classes):
 def test_bins_add_up():
     logits, truth = drawn(500, 2)
     found = calibrate(table_of(2 * logits, truth))
+    assert list(found.bins) == ["when", "says", "k", "n", "right", "low", "high"]
     right = (logits.argmax(axis=1) == truth).sum()
     for when in ("before", "after"):
         bins = found.bins[found.bins["when"] == when]

@@ -2,10 +2,12 @@
 
 import bz2
 import contextlib
+import errno
 import hashlib
 import http.server
 import importlib
 import os
+import shutil
 import socket
 import stat
 import subprocess
@@ -348,8 +350,33 @@ def test_a_source_that_is_no_course_folder(served, cache, monkeypatch):
 
 
 def test_a_look_into_the_cache_makes_no_folder(cache):
-    assert not fetch._is_cached("rsna")
+    assert not fetch._is_course(fetch._films_in_cache("rsna", SOURCES["rsna"].blob))
     assert not cache.exists()
+
+
+def test_auto_says_how_the_films_came(served, cache, monkeypatch, capsys):
+    "Downloaded, from the cache, unpacked again from the zip in it, and downloaded once more."
+    monkeypatch.setitem(SOURCES, "rsna", served[0])
+    zip_file = cache / f"rsna-{served[0].blob[:12]}.zip"
+
+    def origin():
+        folder = fetch_data()
+        return folder, capsys.readouterr().out.rpartition("the original films, ")[2].strip()
+
+    folder, how = origin()
+    assert how == "just downloaded)"
+    assert origin() == (folder, "from the cache)")
+
+    shutil.rmtree(folder / "train/abd")
+    assert origin() == (folder, "from the cache)")
+
+    shutil.rmtree(folder / "train/abd")
+    zip_file.unlink()
+    assert origin() == (folder, "just downloaded)")
+
+    shutil.rmtree(folder)
+    zip_file.write_bytes(b"half a zip")
+    assert origin() == (folder, "just downloaded)")
 
 
 def test_a_name_that_is_nearly_right(cache):
@@ -512,6 +539,43 @@ def test_damaged_bzip2_zip(cache, course, tmp_path):
     (tmp_path / "broken.zip").write_bytes(content.replace(block, bytes(6)))
     with pytest.raises(BadFolder, match="broken.zip is not a zip that can be opened: damaged"):
         fetch_data(tmp_path / "broken.zip")
+
+
+def test_a_zip_that_cannot_be_opened_any_more(cache, course, tmp_path, monkeypatch):
+    "It was there a moment ago; the cache is all right."
+
+    def refused(file):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    file = write_zip(tmp_path / "films.zip", course)
+    monkeypatch.setattr(zipfile, "ZipFile", refused)
+    with pytest.raises(FetchError, match="films.zip cannot be read .Permission denied"):
+        fetch_data(file)
+    assert not files_left(cache)
+
+
+def test_a_zip_that_cannot_be_read_to_its_end(cache, course, tmp_path, monkeypatch):
+    "A drive that was unplugged: neither is the zip damaged, nor is it the fault of the cache."
+
+    def unplugged(content, size=-1):
+        raise OSError(errno.EIO, "Input/output error")
+
+    file = write_zip(tmp_path / "films.zip", course)
+    monkeypatch.setattr(zipfile.ZipExtFile, "read", unplugged)
+    with pytest.raises(FetchError, match="films.zip cannot be read .Input/output error"):
+        fetch_data(file)
+    assert not files_left(cache)
+
+
+def test_a_disk_that_is_full_while_a_zip_is_unpacked(cache, course, tmp_path, monkeypatch):
+    def full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    file = write_zip(tmp_path / "films.zip", course)
+    monkeypatch.setattr(fetch, "_extract", full)
+    with pytest.raises(FetchError, match="rsna_cls cannot be used .No space left"):
+        fetch_data(file)
+    assert not files_left(cache)
 
 
 # Copies

@@ -46,9 +46,9 @@ def test_a_range_test_that_stops_early(learn):
     assert learn.dls.train.rng is order
 
 
-def test_a_range_test_that_sees_no_fall(learn):
+def test_a_range_test_with_nothing_left_to_learn(learn):
     multiply_loss(learn, lambda batch: 0.0)
-    with pytest.raises(ValueError, match="falls at no rate"):
+    with pytest.raises(ValueError, match="nearly zero.*fresh one"):
         find_lr(learn, steps=20)
 
 

@@ -1,5 +1,7 @@
 "The gate: what passes, what does not, and what a saved one keeps."
 
+import dataclasses
+import importlib
 import json
 import shutil
 import zipfile
@@ -29,6 +31,8 @@ from rsna_cls import (
     score,
     show_gate,
 )
+
+gate_room = importlib.import_module("rsna_cls.gate")  # to look behind `Gate`, and to patch it
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +65,13 @@ def dicom(name):
     from pydicom.data import get_testdata_file
 
     return load_film(get_testdata_file(name))
+
+
+def rewrite_gate_card(model, gate_card):
+    "Let a saved model's card say something else about its gate."
+    file = model / "model.json"
+    card = json.loads(file.read_text())
+    file.write_text(json.dumps(card | {"gate": gate_card}))
 
 
 def copy_films(films, folder):
@@ -112,9 +123,48 @@ def test_it_is_the_distance_it_says(gate, embedded):
     np.testing.assert_allclose(gate.score(films), nearest_three.mean(1), atol=1e-4)
 
 
-def test_films_one_by_one(gate, embedded):
+def test_films_from_a_generator(gate, embedded):
     "What yields films, such as Path.glob, is as good as a list of them."
     assert len(gate.score((embedded / "test/chest").glob("*.png"))) == 2
+
+
+def test_the_training_films_are_searched_through_one_search(gate, embedded, monkeypatch):
+    "It is made once for a gate, not for each question; another k is heard all the same."
+    made = []
+
+    def counted(known):
+        made.append(known)
+        return search_among(known)
+
+    search_among = gate_room._search_among
+    monkeypatch.setattr(gate_room, "_search_among", counted)
+    new_gate = dataclasses.replace(gate)
+    elbow = embedded / "elbow.png"
+    for _ in range(3):
+        new_gate.score(elbow)
+    assert len(made) == 1
+    new_gate.k = 1
+    assert new_gate.score(elbow) < gate.score(elbow)
+
+
+def test_the_film_that_sets_the_limit_passes(embedded, tmp_path, monkeypatch):
+    "With few films the limit is one film's own value, which may change in its last digits."
+    for label in ("abd", "chest"):
+        copy_films(film_files(embedded / "train" / label)[:3], tmp_path / "train" / label)
+    copy_films([embedded / "hand.png", embedded / "elbow.png"], tmp_path / "val/chest")
+    few = Gate.fit(tmp_path)
+    validation = film_files(tmp_path / "val")
+    strangers = few.score(validation)
+    assert few.limit == pytest.approx(strangers.max(), abs=2e-5)  # one of them sets it
+    for film in validation:
+        assert few.accepts(film).all()
+
+    points_of = gate_room._points
+    for change in (1e-5, -1e-5):
+        factor = np.float32(1 + change)
+        monkeypatch.setattr(gate_room, "_points", lambda films, by=factor: points_of(films) * by)
+        assert (few.score(validation) != strangers).all()
+        assert few.accepts(validation).all()
 
 
 # --- what it is fitted on -------------------------------------------------------------------------
@@ -129,8 +179,8 @@ def test_any_classes_any_list(tmp_path, embedded):
     of_folder = Gate.fit(path)
     of_images = Gate.fit([load_film(film) for film in film_files(path / "train")])
     assert of_folder.limit == pytest.approx(of_images.limit, abs=1e-6)
-    assert set(of_folder.kinds) == {"lung", "belly", "hand"}
-    assert set(of_images.kinds) == {"film"}
+    assert set(of_folder.labels) == {"lung", "belly", "hand"}
+    assert set(of_images.labels) == {"film"}
 
     hand = path / "train/hand/hand.png"
     assert of_folder.nearest(hand)["nearest"][0][0] == "hand/hand.png"
@@ -142,19 +192,31 @@ def test_class_folders_only(embedded, tmp_path):
     chests = film_files(embedded / "train/chest")[:5]
     copy_films(chests, tmp_path / "course/train/chest/doe")
     copy_films(chests, tmp_path / "course/train/abd")
-    assert set(Gate.fit(tmp_path / "course").kinds) == {"abd", "chest"}
+    assert set(Gate.fit(tmp_path / "course").labels) == {"abd", "chest"}
 
     copy_films(chests, tmp_path / "folder/train/doe")
     for films in (film_files(tmp_path / "folder"), tmp_path / "folder/train/doe"):
-        assert set(Gate.fit(films).kinds) == {"film"}
+        assert set(Gate.fit(films).labels) == {"film"}
 
 
-def test_one_class_is_no_course(embedded, tmp_path):
-    "It is said in words, and its folder of films can be given instead."
-    copy_films(film_files(embedded / "train/chest")[:5], tmp_path / "train/chest")
-    with pytest.raises(BadFolder, match="two or more classes"):
-        Gate.fit(tmp_path)
-    assert len(Gate.fit(tmp_path / "train").known) == 5
+@pytest.mark.parametrize("has_validation", [True, False])
+def test_one_class_will_do(embedded, tmp_path, has_validation):
+    "It is no course, but a gate needs no classes: it takes the films of train/ and val/."
+    chests = film_files(embedded / "train/chest")
+    copy_films(chests[:5], tmp_path / "train/doe")
+    validation = film_files(embedded / "val/chest")
+    if has_validation:
+        copy_films(validation, tmp_path / "val/doe")
+    copy_films(film_files(embedded / "test/chest"), tmp_path / "test/doe")
+    shutil.copy(embedded / "hand.png", tmp_path / "hand.png")  # a surprise
+
+    of_folder = Gate.fit(tmp_path)
+    assert of_folder.films == film_files(tmp_path / "train")
+    assert set(of_folder.labels) == {"film"}  # the folder may bear a patient's name
+    strangers = gate_room._neighbours(of_folder._search, k=3).stranger
+    if has_validation:
+        strangers = np.concatenate([strangers, of_folder.score(validation)])
+    assert of_folder.limit == pytest.approx(strangers.max(), abs=2e-5)
 
 
 def test_loose_films_in_a_split_are_passed_over(embedded, tmp_path):
@@ -204,10 +266,14 @@ def test_bad_films_and_folders(tmp_path, gate):
         show_gate(gate, note)
 
 
-def test_arrays_are_not_films(gate):
-    for films in (np.zeros((9, 9)), [np.zeros((9, 9), np.uint8)]):
-        with pytest.raises(ValueError, match="Image.fromarray"):
-            gate.score(films)
+def test_arrays_are_films(gate, embedded):
+    "An array goes by the rules of a file; what cannot be a film is refused."
+    film = load_film(embedded / "hand.png")
+    greys = np.asarray(film)
+    for films in (greys, [greys]):
+        np.testing.assert_allclose(gate.score(films), gate.score(film), atol=1e-6)
+    with pytest.raises(BadFilm):
+        gate.score(np.zeros((2, 9, 9, 9)))
 
 
 # --- what a saved one keeps -----------------------------------------------------------------------
@@ -247,11 +313,23 @@ def test_a_loaded_model_saved_again_keeps_its_gate(gate, learn, tmp_path):
     assert again.limit == gate.limit
 
 
-def test_a_gate_of_other_weights_is_refused(gate, learn, tmp_path):
+@pytest.mark.parametrize(
+    "change, length",
+    [
+        (dict(weights="0" * 16), 2304),
+        (dict(sizes=[96, 128, 160, 192]), 4 * 768),
+        (dict(blocks=1), 3 * 512),
+    ],
+)
+def test_a_gate_of_another_version_is_refused(gate, learn, tmp_path, change, length):
+    "Other weights, sizes or blocks: its points may be of another length, and are not damaged."
     save_model(learn, tmp_path / "m", gate=gate)
-    file = tmp_path / "m/model.json"
-    card = json.loads(file.read_text())
-    file.write_text(json.dumps(card | {"gate": card["gate"] | {"weights": "0" * 16}}))
+    rewrite_gate_card(tmp_path / "m", gate.card() | change)
+    file = tmp_path / "m/model.safetensors"
+    tensors = load_file(file)
+    n = len(gate.known)
+    tensors["gate.known"] = normalize(torch.ones(n, length), dim=1).half()
+    save_file(tensors, file)
     with pytest.raises(BadModel, match="another version"):
         Gate.load(tmp_path / "m")
 
@@ -283,9 +361,7 @@ def test_a_damaged_gate_is_refused(gate, learn, tmp_path):
 @pytest.mark.parametrize("gate_card", ["a gate", ["abd"], 3, {"limit": 0.4}])
 def test_a_card_that_is_no_card_is_refused(gate, learn, tmp_path, gate_card):
     save_model(learn, tmp_path / "m", gate=gate)
-    file = tmp_path / "m/model.json"
-    card = json.loads(file.read_text())
-    file.write_text(json.dumps(card | {"gate": gate_card}))
+    rewrite_gate_card(tmp_path / "m", gate_card)
     with pytest.raises(BadModel, match="damaged"):
         Gate.load(tmp_path / "m")
 

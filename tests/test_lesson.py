@@ -8,9 +8,11 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import nbformat
 import papermill
+import pytest
 
 from conftest import HERE, write_course
 
@@ -60,14 +62,19 @@ def alternative_texts(notebook):
     return [re.search(r'alt="([^"]*)"', html)[1] for html in figures]
 
 
+def python_blocks(text):
+    "The blocks of Python in a text."
+    return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+
+
+def markdown(notebook):
+    "All prose of a notebook."
+    return "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+
+
 def plain_blocks(notebook):
     "The folded code of a lesson, as cells."
-    cells = []
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown":
-            for block in re.findall(r"```python\n(.*?)```", cell.source, re.DOTALL):
-                cells.append(code_cell(block))
-    return cells
+    return [code_cell(block) for block in python_blocks(markdown(notebook))]
 
 
 def run_with_blocks(tmp_path, name, **parameters):
@@ -79,6 +86,69 @@ def run_with_blocks(tmp_path, name, **parameters):
     assert outputs(done, "stderr") == ""  # no warning reaches the reader
     done.cells = done.cells[: -len(blocks)]
     return done, len(blocks)
+
+
+# --- how the folded code is written --------------------------------------------------------------
+
+RULES = "E,F401,E731,E701,E702"  # lines of up to 100, one statement a line, no lambda with a name
+
+
+def ruff(block, *command):
+    "What ruff finds to say against a block, or nothing."
+    done = subprocess.run(
+        [Path(sys.executable).with_name("ruff"), *command, "--stdin-filename", "block.py", "-"],
+        input=block,
+        capture_output=True,
+        text=True,
+        cwd=HERE,
+    )
+    return done.stdout + done.stderr if done.returncode else ""
+
+
+def complaints(block):
+    "What is wrong with how a block is written. (Names may come from the cells before it.)"
+    return ruff(block, "format", "--diff") + ruff(
+        block, "check", "--select", RULES, "--ignore", "F821"
+    )
+
+
+def is_python_alone(block):
+    "Whether a block has no magic and no line for the shell, which ruff does not read."
+    return not re.search(r"^\s*[%!]", block, re.MULTILINE)
+
+
+def written_blocks():
+    "Every block of Python in prose: the file it stands in, and the block."
+    texts = {"README.md": (HERE / "README.md").read_text()}
+    for path in sorted((HERE / "nbs").rglob("*.ipynb")):
+        if ".ipynb_checkpoints" not in path.parts:
+            texts[path.stem] = markdown(read(path))
+    return [(name, block) for name, text in texts.items() for block in python_blocks(text)]
+
+
+def test_folded_code_is_written_as_the_rest():
+    "In lessons, rooms and README: what ruff does not see, because it stands in prose."
+    blocks = written_blocks()
+    assert len(blocks) >= 25
+    found = {}
+    for name, block in blocks:
+        if is_python_alone(block) and complaints(block):
+            found[name, block] = complaints(block)
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "print('one kind of quotes')\n",
+        f"long = '{'x' * 100}'\n",
+        "wide = lambda film: film.width\n",
+        "a = 1; b = 2\n",
+        "import numpy as np\n",
+    ],
+)
+def test_careless_folded_code_is_noticed(block):
+    assert complaints(block)
 
 
 # --- lesson by lesson ----------------------------------------------------------------------------
@@ -96,7 +166,7 @@ def test_first_classifier(course, tmp_path):
     assert len(re.findall(r"epoch \d of 5", printed)) == 12
 
     computed = re.search(r"average (\S+) \+ bias (\S+) = (\S+)", printed)[3]
-    title = next(html for html in outputs(done, "text/html") if "cam of" in html)
+    title = next(html for html in outputs(done, "text/html") if "CAM of" in html)
     shown = re.search(r"chest, logit (-?[\d.]+)", title)[1]
     assert abs(float(computed) - float(shown)) <= 0.011  # both are rounded
 

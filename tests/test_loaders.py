@@ -136,6 +136,13 @@ def test_what_is_asked_of_a_learner(learn):
     assert torch_model(learn.model) is learn.model
 
 
+def test_a_module_that_holds_another_is_taken_as_it_is():
+    "A wrapper of somebody's own may call what it wraps `model`."
+    wrapper = torch.nn.Module()
+    wrapper.model = torch.nn.Linear(2, 2)
+    assert torch_model(wrapper) is wrapper
+
+
 def test_a_learner_of_another_make_reads_films_by_our_rules(tmp_path, course):
     "fastai by itself would open neither a DICOM file nor 16 bits rightly."
     from fastai.vision.all import ImageDataLoaders, Learner, Resize, ResizeMethod

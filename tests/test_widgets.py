@@ -6,8 +6,10 @@ import sys
 
 import ipywidgets
 import pytest
+import torch
 
 from conftest import HERE
+from rsna_cls import METHODS, MapFrames, cam_explorer, film_files, map_films, show_cam
 
 # What a person does with the widgets, without a browser; run with a course folder and a version.
 WALK = """
@@ -101,3 +103,53 @@ def test_nothing_is_kept_about_the_person():
     assert [word for word in KEEPING if word in code] == []
     for notebook in (HERE / "nbs").rglob("*.ipynb"):
         assert "application/vnd.jupyter.widget" not in notebook.read_text(), notebook
+
+
+# --- maps, and whoever takes a method ------------------------------------------------------------
+
+
+def brightest_channel(activation, importance):
+    "A formula that asks for nothing but the activation."
+    return activation.amax(1)
+
+
+@pytest.mark.parametrize("model_method", ["grad_cam", "cam"])
+def test_a_new_method_is_a_line_in_the_table(learn, course, monkeypatch, model_method):
+    "Maps, figures, frames and the menu know a method as soon as it stands in `METHODS`."
+    toy = METHODS[model_method]._replace(label="Toy", formula=brightest_channel)
+    monkeypatch.setitem(METHODS, "toy", toy)
+    films = film_files(course / "test")[:1]
+    maps = map_films(learn, films, method="toy", relu=False).maps
+    assert show_cam(learn, films, method="toy").alt.startswith("Toy of 1 film: ")
+
+    frames = MapFrames(learn, films)
+    shown = frames.frame(method="toy", block=-2)
+    assert ": Toy for abd at block −" in shown.alt
+    assert torch.allclose(frames.maps(0, "toy")[-1][0], maps[0].cpu(), atol=1e-5)
+    assert (-2 in frames.maps(0, "toy")) == toy.at_any_layer
+
+    controls = {box.description: box for box in cam_explorer(learn, films).children[:-1]}
+    controls["Method"].value = "toy"
+    assert controls["Block"].disabled != toy.at_any_layer
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_method_says_whether_its_maps_have_a_sign(learn, course, monkeypatch, signed):
+    "One that calls everything evidence against the class is all zero without its sign."
+    toy = METHODS["grad_cam"]._replace(formula=lambda a, _: -a.amax(1) - 1, signed=signed)
+    monkeypatch.setitem(METHODS, "toy", toy)
+    frames = MapFrames(learn, film_files(course / "test")[:1])
+    assert ("all zero" in frames.frame(method="toy").alt) != signed
+
+
+def test_frames_of_a_bare_model_are_refused_in_words(learn, course):
+    with pytest.raises(ValueError, match="give a Learner"):
+        MapFrames(learn.model, film_files(course / "test"))
+
+
+@pytest.mark.parametrize("film", [-1, 2, 0.5, True])
+def test_films_that_are_not_there(learn, course, film):
+    frames = MapFrames(learn, film_files(course / "test"))
+    for ask in (frames.maps, frames.frame):
+        with pytest.raises(ValueError, match="film must be a whole number from 0 to 1, not"):
+            ask(film, "grad_cam")

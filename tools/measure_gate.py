@@ -31,7 +31,12 @@ from rsna_cls import (
     simulate_film,
     wilson,
 )
-from rsna_cls.gate import _conformal_limit, _neighbours, _points  # what `splits` does 900 times
+from rsna_cls.gate import (  # what `splits` does 900 times
+    _conformal_limit,
+    _neighbours,
+    _points,
+    _search_among,
+)
 
 FIRST_SEED = 5_000_000  # neither the embedded films' seeds nor the pretraining's
 PICTURES = "photographs and other pictures"
@@ -168,9 +173,10 @@ def splits(path: Path, n: int = 300, fitted: int = 65) -> None:
         refused = []
         for _ in range(n):
             known, new = np.split(rng.permutation(len(points)), [fitted])
-            limit = _conformal_limit(_neighbours(points[known], 3).stranger, false_alarms)
-            distances = _neighbours(points[known], 3, points[new].astype(np.float32)).stranger
-            refused.append(np.mean(distances > limit))
+            search = _search_among(points[known])
+            limit = _conformal_limit(_neighbours(search, 3).stranger, false_alarms)
+            new_points = points[new].astype(np.float32)
+            refused.append(np.mean(_neighbours(search, 3, new_points).stranger > limit))
         print(
             f"false_alarms={false_alarms}: {np.mean(refused):.3f} refused, mean of {n} random "
             f"splits of {len(points)} films into {fitted} and {len(points) - fitted}",

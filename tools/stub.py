@@ -35,6 +35,7 @@ def text() -> str:
                 raise SystemExit(f"{name} is public in {homes[name]} and in {room}")
             homes[name] = room
             lines.append(f"from .{room} import {name} as {name}")
+    lines += ["", "__version__: str"]
     return "\n".join(lines) + "\n"
 
 
