@@ -7,7 +7,6 @@ __all__ = ['EMBEDDED_WEIGHTS', 'IMAGENET', 'BadModel', 'describe_weights', 'read
            'film_learner', 'evaluation_mode', 'features']
 
 # %% ../nbs/06_learner.ipynb #06657040
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -32,12 +31,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 from torchvision.models import ResNet, ResNet18_Weights, resnet18
-from tqdm import tqdm
 
-from .course import film_list
 from .fetch import FetchError, download
-from .film import as_film
-from .loaders import film_tensor
+from .loaders import film_tensor, read_in_batches
 
 # %% ../nbs/06_learner.ipynb #faa7dd24
 class BadModel(ValueError):
@@ -168,7 +164,6 @@ def _layer_groups(model):  # no type hints: fastai calls it
 def build_learner(
     dls: DataLoaders,  # fastai DataLoaders
     weights: str | Path | None = None,  # as for `film_learner`
-    classes: list[str] | None = None,  # class names; by default those of `dls`
 ) -> Learner:  # fastai Learner
     "ResNet18 body, GAP, Linear; nothing is printed; raises `BadModel` or `FetchError`."
     network = pretrained_resnet18(weights)
@@ -181,7 +176,7 @@ def build_learner(
         architecture,
         pretrained=False,  # the weights are in already
         normalize=False,  # and `dataloaders` sees to that
-        n_out=len(classes or dls.vocab),
+        n_out=len(dls.vocab),
         # The body is all but torchvision's average and last layer.
         cut=-2,
         splitter=_layer_groups,
@@ -253,24 +248,11 @@ def features(
     bs: int = 16,  # films per batch
 ) -> list[np.ndarray]:  # for each size, for each block, early ones first: float32, shape (n, maps)
     "Averages of the embedded network's maps, for any films; raises `BadFilm` or ValueError."
-    films = film_list(films)
-    if not films:
-        raise ValueError("there are no films here: give a folder, a file, or a list of files")
     device = default_device()
     body = _embedded_body().to(device)
 
     batches = []
-    for start in tqdm(
-        range(0, len(films), bs),
-        desc="features",
-        unit="batch",
-        file=sys.stdout,
-        leave=False,
-        ncols=80,
-        disable=len(films) <= 100,
-    ):
-        # Each film is read once, whatever the number of sizes.
-        batch = [as_film(film) for film in films[start : start + bs]]
+    for batch in read_in_batches(films, bs):  # each film is read once, for all sizes
         averages = []
         for size in sizes:
             averages += _map_averages(body, film_tensor(batch, size).to(device), blocks)

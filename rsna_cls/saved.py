@@ -256,7 +256,7 @@ def load_model(
         dls = empty_dataloaders(classes, card.get("size", 0))
     except (TypeError, ValueError) as error:
         raise BadModel(f"{path}: its model.json cannot be used: {error}") from None
-    learn = build_learner(dls, classes=classes)
+    learn = build_learner(dls)
 
     # Its weights. What a gate knows lies among the tensors too.
     weights = {name: t for name, t in tensors.items() if not name.startswith("gate.")}
