@@ -1,4 +1,4 @@
-# demo · test · style · bench · lab · docs · figures · clean    (each sets .venv up by itself when it is missing or stale)
+# demo · test · check · style · bench · lab · docs · figures · clean    (each sets .venv up by itself when it is missing or stale)
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
@@ -6,13 +6,14 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONPATH
 
-.PHONY: help demo test style bench lab docs figures clean .venv
+.PHONY: help demo test check style bench lab docs figures clean .venv
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    run lesson 01 from the films to the heat maps; writes build/01_first_classifier.html"
-	@echo "make test    every check there is"
-	@echo "make style   the quick ones: ruff and mypy"
+	@echo "make test    every check there is, about six minutes on two processors"
+	@echo "make check   the quick ones, about a minute and a half: style, and the tests that train, build, browse nothing and run no notebook"
+	@echo "make style   ruff and mypy alone"
 	@echo "make bench   speed beside other libraries"
 	@echo "make lab     open the lessons in JupyterLab"
 	@echo "make docs    write README.md and the lessons' badges from nbs/index.ipynb and settings.ini, and the package's list of names"
@@ -33,11 +34,17 @@ help:
 demo: .venv/.ready
 	@$(BIN)/python tools/demo.py
 
+# As many tests at a time as there are processors, four at most: each takes about 2 GB of memory.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(os.cpu_count() or 1, 4))')
+PYTEST = $(BIN)/python -m pytest tests --ignore tests/bench -n $(WORKERS)
+
 test: style
-	@echo "Checking the library's notebooks …"
-	@$(BIN)/nbdev-test --skip-folder-re '^(lessons|\.)' --n-workers 1
-	@echo "Checking the rest …"
-	@$(BIN)/python -m pytest tests --ignore tests/bench -ra
+	@echo "Checking everything …"
+	@$(PYTEST) -ra --durations 15
+
+check: style
+	@echo "Checking what is quick …"
+	@$(PYTEST) -q -m "not slow"
 
 style: .venv/.ready
 	@echo "Checking style and types …"

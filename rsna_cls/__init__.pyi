@@ -1,4 +1,5 @@
 # made by `make docs` from the modules: one line for each public name
+from . import sim as sim
 from .film import as_film as as_film
 from .film import BadFilm as BadFilm
 from .film import FileFacts as FileFacts
@@ -114,16 +115,17 @@ from .widgets import augment_explorer as augment_explorer
 from .widgets import cam_explorer as cam_explorer
 from .widgets import MapFrames as MapFrames
 from .widgets import quiz as quiz
-from .simulate import build as build
-from .simulate import KEV as KEV
-from .simulate import KINDS as KINDS
-from .simulate import MU as MU
-from .simulate import Scene as Scene
-from .simulate import simulate_dataset as simulate_dataset
-from .simulate import simulate_film as simulate_film
-from .simulate import spectrum as spectrum
-from .simulate import transmission as transmission
-from .simulate import turn as turn
+from .sim import KEV as KEV
+from .sim import MU as MU
+from .sim import spectrum as spectrum
+from .sim import transmission as transmission
+from .sim import turn as turn
+from .sim import Scene as Scene
+from .sim import KINDS as KINDS
+from .sim import build as build
+from .sim import simulate_dataset as simulate_dataset
+from .sim import simulate_film as simulate_film
+from .sim import SimulatedFilm as SimulatedFilm
 from .pretrain import FACTS as FACTS
 from .pretrain import HELD_OUT as HELD_OUT
 from .pretrain import make_films as make_films

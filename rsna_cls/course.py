@@ -192,7 +192,7 @@ class Course:
             found += [film for film, place in self._places.items() if place.split == split]
         return found
 
-    def surprises(self) -> list[Path]:
+    def surprises(self) -> list[Path]:  # in the order of their names
         "The loose films at the top of the course folder."
         return film_files(self.path, recurse=False)
 

@@ -419,7 +419,7 @@ class FilmWithFacts(NamedTuple):
     "The film in a file, and what the file was."
 
     film: Image.Image  # 8-bit greyscale, bones bright
-    facts: FileFacts
+    facts: FileFacts  # format, bits, colour of the file
 
 
 def read_film(

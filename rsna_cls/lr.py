@@ -103,8 +103,8 @@ _LEARNED = 0.01  # a loss below which there is nothing left to learn
 class LRRange(NamedTuple):
     "Learning rates between which a good one probably lies."
 
-    low: float
-    high: float
+    low: float  # learning rate
+    high: float  # learning rate
 
 
 def _between(

@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import platform
-import shutil
 import tempfile
 import zipfile
 from importlib import metadata
@@ -158,6 +157,17 @@ def _make_tensors(
     return {name: tensor.contiguous().cpu() for name, tensor in tensors.items()}
 
 
+def _pack(
+    folder: Path,  # of files
+    archive: Path,  # zip to write
+) -> Path:  # `archive`
+    "Put the files of a folder into a zip, each as it is."
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as parts:
+        for file in sorted(folder.iterdir()):
+            parts.write(file, file.name)
+    return archive
+
+
 def _put_in_place(
     new: Path,  # file or folder that is complete
     path: Path,  # the name it shall have
@@ -199,7 +209,7 @@ def save_model(
         save_file(tensors, new / _TENSORS)
         (new / _CARD).write_text(card, encoding="utf-8")
         if path.suffix == ".zip":
-            new = Path(shutil.make_archive(f"{scratch}/zip", "zip", new))
+            new = _pack(new, Path(scratch) / "model.zip")
 
         # Swap: now that all is there, it takes its name.
         _put_in_place(new, path, aside=Path(scratch) / "old")

@@ -1,6 +1,12 @@
 "What the tests share. The real films are found through RSNA_CLS_DATA; without it, tests skip."
 
 import os
+
+# One thread for each process: as many processes as there are processors run beside each other, and
+# threads that wait for each other burn time. Said before torch is imported, which reads it then.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +17,37 @@ HERE = Path(__file__).resolve().parents[1]
 
 if os.environ.get("RSNA_CLS_DATA"):  # a relative path means one from where the tests were started
     os.environ["RSNA_CLS_DATA"] = str(Path(os.environ["RSNA_CLS_DATA"]).expanduser().resolve())
+
+
+# Modules whose tests share something that is costly to make: they run in one process.
+TOGETHER = ("test_browser.py", "test_camcheck.py", "test_gate.py", "test_install.py")
+
+
+@pytest.hookimpl(optionalhook=True)  # pytest-xdist's
+def pytest_xdist_make_scheduler(config, log):
+    "Tests go one by one to whichever process is free; those of a class or of `TOGETHER`, together."
+    # (xdist's own way to say so, `--dist loadgroup`, has no effect with pytest 9.2.)
+    from xdist.scheduler import LoadScopeScheduling
+
+    class OneByOne(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file, *_ = nodeid.split("::")
+            scope = nodeid.partition("[")[0].rpartition("::")[0]  # the class, or the file
+            is_shared = scope != file or Path(file).name in TOGETHER
+            return scope if is_shared else nodeid
+
+    config.option.loadscopereorder = False  # the order is that of the next function
+    return OneByOne(config, log)
+
+
+def pytest_collection_modifyitems(items):
+    "What takes long starts first, so that no processor waits for another at the end."
+
+    def seconds(item):
+        slow = item.get_closest_marker("slow")
+        return slow.kwargs.get("seconds", 1) if slow else 0
+
+    items.sort(key=seconds, reverse=True)
 
 
 def write_course(path, n=6, size=(60, 80), seed=0):
@@ -99,9 +136,15 @@ def real(tmp_path_factory):
         return fetch_data(os.environ["RSNA_CLS_DATA"])
 
 
-@pytest.fixture
-def learn(course):
-    "An untrained learner with the embedded weights, on toy films, fresh for each test."
+@pytest.fixture(scope="session")
+def first_learner(course):
+    "The learner that `learn` gives copies of: a copy takes a tenth of the time."
     from rsna_cls import dataloaders, film_learner
 
     return film_learner(dataloaders(course, size=96, bs=4))
+
+
+@pytest.fixture
+def learn(first_learner):
+    "A learner with the embedded body and a head that was not trained; fresh for each test."
+    return deepcopy(first_learner)

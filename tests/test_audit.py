@@ -75,6 +75,7 @@ def embedded():
 # --- the real films ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow(seconds=4)
 def test_real_films(real):
     table = audit(real)
     assert films_of(table, "same pixels") == [["val/abd/abd3.png", "val/abd/abd4.png"]]
@@ -89,6 +90,7 @@ def test_real_films(real):
         assert all("/abd/" in film for film in films)
 
 
+@pytest.mark.slow(seconds=5)
 def test_sources_of_real_films(real):
     groups = same_source(real)
     panels = [
@@ -109,6 +111,7 @@ def test_sources_of_real_films(real):
 # --- the embedded films: what the data card confesses -------------------------------------------
 
 
+@pytest.mark.slow(seconds=2)
 def test_the_card_s_faults_are_found(embedded):
     assert list(embedded) == COLUMNS
     assert films_of(embedded, "same pixels") == [["val/abd/abd3.png", "val/abd/abd4.png"]]
@@ -149,6 +152,7 @@ def test_the_opening_is_scipy_s(shape, width):
 # --- labels -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow(seconds=2)
 def test_shuffled_labels(tmp_path, seed=0):
     "Films dealt out at random: no fact tells the classes, every interval covers the majority."
     files = sorted(EMBEDDED.glob("*/*/*.png"))
@@ -164,6 +168,7 @@ def test_shuffled_labels(tmp_path, seed=0):
     assert set(facts["severity"]) == {"low"}
 
 
+@pytest.mark.slow(seconds=2)
 def test_renamed_classes(embedded, tmp_path):
     new_names = dict(abd="Zahn", chest="Ärmel 1")
     for file in EMBEDDED.glob("*/*/*.png"):
@@ -226,6 +231,7 @@ def dicom_file():
     return file
 
 
+@pytest.mark.slow(seconds=2)
 def test_dicom_facts_without_the_patient(tmp_path):
     source = dicom_file()
     from pydicom import dcmread
@@ -308,6 +314,7 @@ def test_unreadable_files_count_for_the_balance(tmp_path):
     assert rows(audit(path), "class balance")["detail"].tolist() == ["train: a 4, b 5"]
 
 
+@pytest.mark.slow(seconds=2)
 def test_an_inverted_film_is_odd(tmp_path):
     path = shutil.copytree(EMBEDDED, tmp_path / "films")
     file = path / "train/chest/chest9.png"
@@ -376,6 +383,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.slow(seconds=2)
 def test_near_duplicates_across_parts(tmp_path):
     path = shutil.copytree(EMBEDDED, tmp_path / "films")
     planted = {}
@@ -402,6 +410,7 @@ def test_across_classes_is_the_worst(tmp_path):
     assert "classes" in row["detail"]
 
 
+@pytest.mark.slow(seconds=2)
 def test_mirrored_and_other_films_are_no_duplicates(tmp_path):
     path = shutil.copytree(EMBEDDED, tmp_path / "films")
     for number in range(0, 30, 3):
@@ -457,6 +466,7 @@ def test_groups_cover_every_film_and_can_be_corrected(tmp_path):
     assert groups.nunique() == 15
 
 
+@pytest.mark.slow(seconds=2)
 def test_panels_of_one_figure(tmp_path):
     "Two crops of one film at one rare height are one source; a usual size tells nothing."
 
@@ -501,6 +511,7 @@ def test_the_picture_searches_nothing_and_reads_what_it_draws(embedded, monkeypa
     assert drawn == [EMBEDDED / "val/abd/abd3.png", EMBEDDED / "val/abd/abd4.png"]
 
 
+@pytest.mark.slow(seconds=2)
 def test_a_picture_of_sets_and_of_part_of_a_table(tmp_path):
     path = write(tmp_path, n=4)
     for number in range(5):

@@ -46,7 +46,7 @@ def not_in_place(model):
 
 @pytest.fixture
 def model(learn):
-    "A ResNet18 with a trained body and a head that is not symmetric."
+    "A ResNet18 with the embedded body and a head, not trained, that is not symmetric."
     model = not_in_place(learn.model).eval()
     with torch.no_grad():
         model[1][-1].bias.copy_(torch.tensor([0.3, -0.7]))
@@ -56,6 +56,12 @@ def model(learn):
 @pytest.fixture(scope="module")
 def x(course):
     return film_tensor(film_files(course / "val") + film_files(course / "test"), size=96)
+
+
+@pytest.fixture(scope="module")
+def few(x):
+    "Three of these films, for what is asked of every block and several libraries."
+    return x[::3]
 
 
 def off(a, b, scale=None):
@@ -199,15 +205,16 @@ def test_golden_deep():
 
 @pytest.mark.parametrize("block", BLOCKS)
 @pytest.mark.parametrize("peer", PEERS)
-def test_peers(model, x, peer, block):
-    check_peer(model, x, peer, block)
-    check_peer(model, x[:1], peer, block)  # one film as well as a batch
+def test_peers(model, few, peer, block):
+    check_peer(model, few, peer, block)
+    check_peer(model, few[:1], peer, block)  # one film as well as a batch
 
 
-def test_peers_on_real_films(real, learn):
+@pytest.mark.slow(seconds=8)
+def test_peers_on_real_films(real):
     "At full size, on real films, in-place layers as they come; captum keeps a copy, as we do."
     model = film_learner(dataloaders(real)).model.eval()
-    films = film_tensor(film_files(real / "train")[25:41])
+    films = film_tensor(film_files(real / "train")[30:34])
     for block in BLOCKS:
         check_peer(model, films, "captum", block)
 
@@ -265,10 +272,11 @@ def test_grad_cam_mutants_are_caught(model, x, check, mutant):
     [("captum", b) for b in BLOCKS]
     + [(p, b) for p in ("torchcam", "pytorch_grad_cam") for b in (-8, -4, -1)],
 )
+@pytest.mark.slow(seconds=1)  # there are many of them
 @pytest.mark.parametrize("mutant", GRAD_MUTANTS)
-def test_peers_catch_mutants(model, x, mutant, peer, block):
+def test_peers_catch_mutants(model, few, mutant, peer, block):
     with pytest.raises(AssertionError):
-        check_peer(model, x, peer, block, grad_cam=GRAD_MUTANTS[mutant])
+        check_peer(model, few, peer, block, grad_cam=GRAD_MUTANTS[mutant])
 
 
 def test_grad_cam_is_no_hires_cam(model, x):
@@ -755,22 +763,22 @@ def untrained(learn):
 
 
 @pytest.mark.parametrize("method, single", [("grad_cam", grad_cam), ("hires_cam", hires_cam)])
-def test_the_atlas_is_the_single_maps(untrained, x, method, single):
-    atlas = cam_atlas(untrained, x, method, relu=False)
+def test_the_atlas_is_the_single_maps(untrained, few, method, single):
+    atlas = cam_atlas(untrained, few, method, relu=False)
     for block, maps in atlas.items():
         for c in (0, 1):
-            want = single(untrained, x, c, block=block, relu=False)
+            want = single(untrained, few, c, block=block, relu=False)
             largest = want.abs().max()
             assert (maps[:, c] - want).abs().max() <= 1e-5 * largest, (block, c)
 
 
 @pytest.mark.parametrize("block", BLOCKS)
-def test_the_atlas_agrees_with_captum(untrained, x, block):
-    got = cam_atlas(untrained, x, relu=False)[block]
+def test_the_atlas_agrees_with_captum(untrained, few, block):
+    got = cam_atlas(untrained, few, relu=False)[block]
     for c in (0, 1):
-        want = captum_map(untrained, x, c, block)
+        want = captum_map(untrained, few, c, block)
         assert (got[:, c] - want).abs().max() <= 1e-5 * want.abs().max()
-    alone = cam_atlas(untrained, x[:1], relu=False)[block]
+    alone = cam_atlas(untrained, few[:1], relu=False)[block]
     assert (alone - got[:1]).abs().max() <= 1e-5 * got[:1].abs().max()
 
 

@@ -26,13 +26,16 @@ from rsna_cls import (
     embedded_films,
     film_files,
     film_learner,
+    fine_tune,
     grad_cam,
     pointing_game,
+    predict,
     randomization_check,
     relevance_mass,
 )
 
 camcheck = importlib.import_module("rsna_cls.camcheck")
+pytestmark = pytest.mark.slow(seconds=25)
 
 # --- relevance mass and pointing game ------------------------------------------------------------
 
@@ -178,9 +181,16 @@ def check_randomization(learn, films, randomization_check=randomization_check):
 
 @pytest.fixture(scope="module")
 def trained():
-    "A learner whose body was trained on simulated films, and the films it is asked about."
+    "A learner that was trained on simulated films, head and body, and films it did not learn from."
     learn = film_learner(dataloaders(embedded_films(), size=96))
+    fine_tune(learn, 1)
     return learn, film_files(embedded_films() / "val")
+
+
+def test_the_trained_network_tells_chests_from_abdomens(trained):
+    "Otherwise nothing that follows would be about a trained network."
+    table = predict(*trained)
+    assert (table["prediction"] == table["truth"]).sum() >= 9
 
 
 def test_randomization(trained):

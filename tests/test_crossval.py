@@ -4,6 +4,7 @@ import importlib
 import shutil
 import tempfile
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from rsna_cls import (
     cross_validate,
     dataloaders,
     embedded_films,
+    features,
     film_files,
     film_learner,
     same_source,
@@ -71,6 +73,12 @@ def train_and_val(path):
     return course, *crossval._labelled_films(course, "train", "val")
 
 
+@pytest.fixture(autouse=True)
+def own_temporary_folder(tmp_path_factory, monkeypatch):
+    "Other tests make folds at the same time: each looks for what is left in a folder of its own."
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("temporary")))
+
+
 def left_over():
     "Temporary folders of folds."
     return set(Path(tempfile.gettempdir()).glob("rsna_cls_fold_*"))
@@ -92,6 +100,12 @@ def untrained():
 # --- baselines ------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def small_probe(monkeypatch):
+    "The network that is probed sees films at 32 px, where it is not what a test asks about."
+    monkeypatch.setattr(crossval, "features", partial(features, sizes=(32,)))
+
+
 def check_all_right(table, knows, n):
     "A baseline that knows what tells the classes apart is always right."
     row = table.set_index("knows").loc[knows]
@@ -106,6 +120,7 @@ def check_guesses(table, knows):
     assert row["high"] > guess, row
 
 
+@pytest.mark.usefixtures("small_probe")
 def test_where_only_the_size_tells(tmp_path):
     def draw(class_number, i, rng):
         return rng.normal(120, 30, (50, 50 + 20 * class_number))
@@ -116,6 +131,7 @@ def test_where_only_the_size_tells(tmp_path):
         check_guesses(table, knows)
 
 
+@pytest.mark.usefixtures("small_probe")
 def test_one_size_among_many_is_found(tmp_path):
     "'512 × 512 is a chest': thresholds on width and height hardly learn it from twenty films."
 
@@ -127,6 +143,7 @@ def test_one_size_among_many_is_found(tmp_path):
     assert table.set_index("knows").loc[SIZE, "k"] >= 39
 
 
+@pytest.mark.usefixtures("small_probe")
 def test_where_only_brightness_tells(tmp_path):
     def draw(class_number, i, rng):
         return rng.normal(80 + 80 * class_number, 20, (50, 50))
@@ -137,6 +154,7 @@ def test_where_only_brightness_tells(tmp_path):
         check_guesses(table, knows)
 
 
+@pytest.mark.usefixtures("small_probe")
 def test_where_only_the_pattern_tells(tmp_path):
     "Top or bottom bright, at any brightness and contrast."
 
@@ -147,6 +165,7 @@ def test_where_only_the_pattern_tells(tmp_path):
     check_all_right(baselines(write_films(tmp_path, draw, n=20)), SCALE_FREE, 40)
 
 
+@pytest.mark.usefixtures("small_probe")
 def test_where_nothing_tells(tmp_path):
     table = baselines(write_films(tmp_path, noise, n=20))
     assert list(table["knows"]) == ["nothing: always says gut", SIZE, NEAREST, SCALE_FREE, PROBE]
@@ -154,6 +173,7 @@ def test_where_nothing_tells(tmp_path):
         check_guesses(table, knows)
 
 
+@pytest.mark.usefixtures("small_probe")
 def test_three_classes_of_other_names(tmp_path):
     def draw(class_number, i, rng):
         return rng.normal(60 * (class_number + 1), 8, (40 + 10 * class_number, 50))
@@ -214,6 +234,7 @@ def test_the_largest_group_may_hold_nearly_all_films():
     assert answers.tolist() == ["b"] * 9 + ["a"]
 
 
+@pytest.mark.usefixtures("small_probe")
 def test_each_film_is_read_once(tmp_path, monkeypatch):
     path = write_films(tmp_path, noise)
     read = []
@@ -229,6 +250,7 @@ def test_each_film_is_read_once(tmp_path, monkeypatch):
     assert sorted(films) == sorted(film_files(path))
 
 
+@pytest.mark.usefixtures("small_probe")
 def test_the_network_beside_them(tmp_path):
     path = write_films(tmp_path, noise)
     said = pd.DataFrame(
@@ -253,6 +275,7 @@ def test_the_network_beside_them(tmp_path):
         baselines(path, {"a": 1})
 
 
+@pytest.mark.usefixtures("small_probe")
 def test_a_film_of_one_grey_has_no_pattern(tmp_path):
     "Its thumbnail has no deviation to divide by; that is no fault, and no warning."
 
@@ -272,10 +295,12 @@ def published(path):
     return table["k"].tolist()
 
 
+@pytest.mark.slow(seconds=10)
 def test_the_published_numbers_of_the_original_films(real):
     assert published(real) == [39, 75, 77, 77, 77]
 
 
+@pytest.mark.slow(seconds=8)
 def test_the_published_numbers_of_the_simulated_films():
     assert published(embedded_films()) == [40, 79, 79, 79, 79]
 
@@ -475,16 +500,27 @@ def test_what_the_recipe_is_given(tmp_path, untrained, capsys):
     assert score(table[table["seed"] == 2], "gut").table["n"][0] == 22
 
 
-def test_the_lesson_s_recipe_learns_and_repeats_itself(tmp_path):
+@pytest.fixture
+def discs(tmp_path):
+    "Films of small bright discs and large ones."
     radius = np.hypot(*np.mgrid[-1:1:60j, -1:1:60j])
 
     def draw(class_number, i, rng):
         return 180 * (radius < 0.4 + 0.4 * class_number) + rng.integers(0, 40, (60, 60))
 
-    path = write_films(tmp_path, draw, n=9)
-    runs = [cross_validate(path, folds=2, seeds=7, epochs=8, size=64) for _ in range(2)]
+    return write_films(tmp_path, draw, n=9)
+
+
+@pytest.mark.slow(seconds=10)
+def test_the_lesson_s_recipe_learns(discs):
+    runs = cross_validate(discs, folds=2, seeds=7, epochs=8, size=64)
+    assert score_seeds(runs).set_index("measure").loc["accuracy", "mean"] > 0.9
+
+
+@pytest.mark.slow(seconds=5)
+def test_the_lesson_s_recipe_repeats_itself(discs):
+    runs = [cross_validate(discs, folds=2, seeds=7, epochs=1, size=64) for _ in range(2)]
     pd.testing.assert_frame_equal(*runs)
-    assert score_seeds(runs[0]).set_index("measure").loc["accuracy", "mean"] > 0.9
 
 
 def test_three_classes_cross_validated(tmp_path, untrained):

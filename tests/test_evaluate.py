@@ -111,6 +111,7 @@ def test_each_file_is_opened_once(many, toy_learner):
         assert times == dict.fromkeys(films, 1)
 
 
+@pytest.mark.slow(seconds=4)
 def test_the_gate_s_own_scores_stand_in_the_table(many, toy_learner):
     gate = Gate.fit(film_files(many / "train/chest")[:8])
     films = film_files(many)[-21:]

@@ -161,21 +161,24 @@ def test_broken_download_leaves_nothing(cache, monkeypatch):
     assert not files_left(cache)
 
 
+def test_a_lesson_does_not_wait_long_for_an_answer():
+    assert fetch._ANSWER_SECONDS <= 5
+
+
 def test_a_server_that_never_answers(cache, monkeypatch):
     "It accepts, and says nothing, like a firewall that swallows packets."
+    monkeypatch.setattr(fetch, "_ANSWER_SECONDS", 1.0)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         source = Source(f"http://127.0.0.1:{port}/data.zip", WRONG_BLOB)
         monkeypatch.setitem(SOURCES, "rsna", source)
-        started = time.monotonic()
-        with pytest.raises(FetchError, match="no answer within 5 seconds|no connection"):
+        with pytest.raises(FetchError, match="no answer within 1 seconds|no connection"):
             fetch_data("rsna")
-        assert time.monotonic() - started < 15
         assert fetch_data("auto") == embedded_films()
 
 
-def test_a_server_that_drips(cache, monkeypatch):
+def test_a_server_that_drips(cache, monkeypatch, capsys):
     "A byte now and then keeps a read time-out quiet; the download is given up all the same."
 
     class Drip(SilentHandler):
@@ -195,9 +198,8 @@ def test_a_server_that_drips(cache, monkeypatch):
     monkeypatch.setattr(fetch, "_LEAST_BYTES", 1000)
     with serving(Drip, monkeypatch) as address:
         monkeypatch.setitem(SOURCES, "rsna", Source(f"{address}/x.zip", WRONG_BLOB))
-        started = time.monotonic()
         assert fetch_data("auto") == embedded_films()
-        assert time.monotonic() - started < 10
+    assert "less than 1 kB a second" in capsys.readouterr().out
 
 
 def test_a_server_that_does_not_say_how_much_will_come(tmp_path, monkeypatch):
@@ -225,11 +227,11 @@ def test_a_checksum_that_lasts(served, tmp_path, monkeypatch):
     "While a checksum is taken no bytes come, and that is no reason to give up."
 
     def slow_hash(*args, **kwargs):
-        time.sleep(2.5)
+        time.sleep(1.5)
         return "0"
 
     def slow_check(file):
-        time.sleep(2.5)
+        time.sleep(1.5)
         return True
 
     monkeypatch.setattr(pooch.core, "file_hash", slow_hash)
@@ -263,10 +265,8 @@ def test_two_notebooks_download_once(served, cache):
 
 
 def test_offline_message_names_the_ways_out(cache, offline):
-    started = time.monotonic()
     with pytest.raises(FetchError) as e:
         fetch_data("rsna")
-    assert time.monotonic() - started < 15
     for words in (SOURCES["rsna"].url, str(cache / "rsna.zip"), "simulated", "my_folder"):
         assert words in str(e.value)
 
@@ -607,12 +607,10 @@ def test_copy_of_a_film_that_cannot_be_read(cache, course, tmp_path):
 # Imports
 
 
-@pytest.mark.parametrize(
-    "module", ["rsna_cls", "rsna_cls.film", "rsna_cls.course", "rsna_cls.fetch", "rsna_cls.check"]
-)
-def test_import_is_light(module):
+def test_import_is_light():
     heavy = ["torch", "fastai", "matplotlib", "pandas"]
-    code = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"
+    rooms = "rsna_cls.film, rsna_cls.course, rsna_cls.fetch, rsna_cls.check"
+    code = f"import sys, {rooms}; print([name for name in {heavy} if name in sys.modules])"
     command = [sys.executable, "-c", code]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

@@ -10,11 +10,18 @@ from fastai.vision.all import minimum, no_random, valley
 from rsna_cls import dataloaders, film_learner, film_tfms, find_lr, fine_tune, predict, score
 
 lr = importlib.import_module("rsna_cls.lr")
+pytestmark = pytest.mark.slow(seconds=5)
 
 
 @pytest.fixture(autouse=True)
 def no_display(monkeypatch):
     monkeypatch.setattr(lr, "display", lambda picture: None)
+
+
+@pytest.fixture
+def learn(course):
+    "A learner on small toy films, where a batch takes little time."
+    return film_learner(dataloaders(course, size=48, bs=4))
 
 
 def multiply_loss(learn, factor):
@@ -75,10 +82,17 @@ def test_a_rate_after_training(learn):
         assert "fresh one with film_learner" in str(error)
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_the_recipe_on_the_real_films(real, seed):
+@pytest.mark.parametrize(
+    "seed, size",
+    [
+        pytest.param(0, 224, marks=pytest.mark.slow(seconds=80)),
+        pytest.param(1, 112, marks=pytest.mark.slow(seconds=25)),
+        pytest.param(2, 112, marks=pytest.mark.slow(seconds=25)),
+    ],
+)
+def test_the_recipe_on_the_real_films(real, seed, size):
     "1 + 5 epochs from the embedded weights: 9 of 10 validation films or more, both test films."
-    learn = film_learner(dataloaders(real, tfms=film_tfms(), seed=seed), seed=seed)
+    learn = film_learner(dataloaders(real, tfms=film_tfms(), size=size, seed=seed), seed=seed)
     fine_tune(learn, seed=seed)
     for folder, least in (("val", 9), ("test", 2)):
         accuracy = score(predict(learn, real / folder), positive="chest").table.iloc[0]

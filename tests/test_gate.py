@@ -33,6 +33,7 @@ from rsna_cls import (
 )
 
 gate_room = importlib.import_module("rsna_cls.gate")  # to look behind `Gate`, and to patch it
+pytestmark = pytest.mark.slow(seconds=40)
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 "Built, installed elsewhere, and used without the repository."
 
+import hashlib
 import json
 import os
 import shutil
@@ -14,22 +15,33 @@ import pytest
 from conftest import HERE
 from rsna_cls import __version__
 
-USE = """
+pytestmark = pytest.mark.slow(seconds=30)
+
+# What the installed package says of itself.
+FACTS = """
 import json
 from importlib.metadata import version
 from pathlib import Path
 
 import rsna_cls
-from rsna_cls import dataloaders, fetch_data, film_files, film_learner
+from rsna_cls import fetch_data, film_files
 
 path = fetch_data("simulated")
-learn = film_learner(dataloaders(path, size=64))
 facts = dict(
     where=str(Path(rsna_cls.__file__).parent),
     version=version("rsna_cls"),
     films=len(film_files(path)),
-    weight=float(learn.model[0][0].weight.abs().sum()),
 )
+print(json.dumps(facts))
+"""
+
+# The same, and it works: with its films and weights, far from the repository.
+USE = f"""
+{FACTS}
+from rsna_cls import dataloaders, film_learner
+
+learn = film_learner(dataloaders(path, size=64))
+facts["weight"] = float(learn.model[0][0].weight.abs().sum())
 print(json.dumps(facts))
 """
 
@@ -53,7 +65,7 @@ def source(tmp_path_factory):
         "dist",
         "*.egg-info",
         "__pycache__",
-        ".pytest_cache",
+        ".*_cache",
         ".benchmarks",
     )
     shutil.copytree(HERE, to, symlinks=True, ignore=ignore)
@@ -68,8 +80,8 @@ def built(source):
 
 
 def clean_environment(path):
-    "A new environment that sees the packages of this one, but not the repository."
-    run(sys.executable, "-m", "venv", path)
+    "A new environment that sees the packages of this one, but not the repository; its Python."
+    run(sys.executable, "-m", "venv", "--without-pip", path)
     if os.name == "nt":
         site, python = path / "Lib/site-packages", path / "Scripts/python"
     else:
@@ -78,28 +90,50 @@ def clean_environment(path):
     return python
 
 
-def used_in(python, tmp_path):
-    "What the installed package says of itself, without the repository's variables."
+def install(path, *what):
+    "Install something, by itself and without a network, in a new environment; its Python."
+    python = clean_environment(path)
+    alone = ["--no-deps", "--no-build-isolation", "--no-index"]
+    run(sys.executable, "-m", "pip", "--python", python, "install", *alone, *what)
+    return python
+
+
+def facts_from(python, program, folder):
+    "What a program prints at last, run in a folder without the repository's variables."
     hidden = ("PYTHONPATH", "RSNA_CLS_DATA")
     env = {name: value for name, value in os.environ.items() if name not in hidden}
-    printed = run(python, "-W", "ignore", "-c", USE, cwd=tmp_path, env=env)
+    printed = run(python, "-W", "ignore", "-c", program, cwd=folder, env=env)
     return json.loads(printed.splitlines()[-1])
 
 
-@pytest.mark.parametrize("kind", ["wheel", "sdist", "editable"])
-def test_install_and_use(source, built, tmp_path, kind):
-    python = clean_environment(tmp_path / "env")
-    what = {
-        "wheel": [file for file in built if file.suffix == ".whl"],
-        "sdist": [file for file in built if file.name.endswith(".tar.gz")],
-        "editable": ["-e", source],
-    }[kind]
-    run(python, "-m", "pip", "install", "--no-deps", "--no-build-isolation", "--no-index", *what)
+def installed_files(environment):
+    "The package's files in an environment, with their contents' checksums."
+    package = next(environment.rglob("site-packages/rsna_cls"))
+    files = [file for file in package.rglob("*") if file.is_file() and file.suffix != ".pyc"]
+    return {
+        file.relative_to(package).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in files
+    }
 
-    used = used_in(python, tmp_path)
-    assert Path(used["where"]).is_relative_to(source if kind == "editable" else tmp_path)
+
+def test_install_and_use(source, built, tmp_path):
+    "The wheel works; the sdist installs the same files, and the repository itself in its place."
+    wheel = next(file for file in built if file.suffix == ".whl")
+    used = facts_from(install(tmp_path / "wheel", wheel), USE, tmp_path)
+    assert Path(used["where"]).is_relative_to(tmp_path / "wheel")
     assert used["films"] >= 75 and used["weight"] > 0
     assert used["version"] == __version__
+
+    sdist = next(file for file in built if file.name.endswith(".tar.gz"))
+    install(tmp_path / "sdist", sdist)
+    files = installed_files(tmp_path / "sdist")
+    assert len(files) > 100
+    assert files == installed_files(tmp_path / "wheel")
+
+    python = install(tmp_path / "editable", "-e", source)
+    facts = facts_from(python, FACTS, tmp_path)
+    assert Path(facts["where"]) == source / "rsna_cls"
+    assert [facts["films"], facts["version"]] == [used["films"], __version__]
 
 
 def test_what_is_in_the_wheel(built):

@@ -1,6 +1,6 @@
 """Lessons, run as a person would.
 
-With small parameters, in full on the real films, and with a stand-in for Colab."""
+With small parameters, as in Colab and as outside it, on toy films, simulated and real ones."""
 
 import base64
 import json
@@ -154,28 +154,76 @@ def test_careless_folded_code_is_noticed(block):
 # --- lesson by lesson ----------------------------------------------------------------------------
 
 
-def test_first_classifier(course, tmp_path):
-    "Lesson 01 at a small size: figures, no warning, a map whose average plus bias is the logit."
-    done = run_notebook(read(LESSON), tmp_path, films=str(course), size=64)
-    printed = outputs(done, "stdout")
-    images = [base64.b64decode(image) for image in outputs(done, "image/png")]
-    assert len(images) == 9
-    assert all(image.startswith(b"\x89PNG") for image in images)
-    assert "Ready:" in printed
-    assert outputs(done, "stderr") == ""
-    assert len(re.findall(r"epoch \d of 5", printed)) == 12
+# As in Colab: a session in which google.colab is there, and IPython's pip magic at hand.
+AS_IN_COLAB = """
+import sys
+import types
+sys.modules["google"] = types.ModuleType("google")
+sys.modules["google.colab"] = types.ModuleType("google.colab")
+"""
 
-    computed = re.search(r"average (\S+) \+ bias (\S+) = (\S+)", printed)[3]
-    title = next(html for html in outputs(done, "text/html") if "CAM of" in html)
-    shown = re.search(r"chest, logit (-?[\d.]+)", title)[1]
-    assert abs(float(computed) - float(shown)) <= 0.011  # both are rounded
+# The folded code gives what the library gives.
+CHECKS = """
+import torch
+from rsna_cls import grad_cam
+assert torch.allclose(plain_cam, cam(learn, film, case)[0], atol=1e-4)
+ours = grad_cam(learn, film, case, block=block)[0]
+assert torch.allclose(plain_grad_cam[0], ours, atol=1e-5)
+"""
 
 
+@pytest.fixture(scope="module")
+def first_lesson(tmp_path_factory):
+    """Lesson 01's own cells, executed as in Colab, at a small size with weights that are not usual.
+
+    Every folded block of plain fastai, PyTorch and exercise code ran after them, and gave what the
+    library gives. (Outside Colab, with the usual weights, the lesson runs below for the demo.)"""
+    home = tmp_path_factory.mktemp("lesson")
+    notebook = read(LESSON)
+    blocks = plain_blocks(notebook)
+    assert len(blocks) >= 8
+    for block in blocks:
+        block.source = block.source.replace("fv.Resize(224", "fv.Resize(64")
+    assert sum("fv.Resize(64" in block.source for block in blocks) == 1
+    added = [*blocks, code_cell(CHECKS)]
+    notebook.cells = [code_cell(AS_IN_COLAB), *notebook.cells, *added]
+    films = write_course(home / "films", n=10)
+    parameters = dict(films=str(films), size=64, weights="random", seed=1)
+    done = run_notebook(notebook, home, **parameters)
+    done.cells = done.cells[: -len(added)]
+    return done
+
+
+@pytest.mark.slow(seconds=50)
+class TestFirstClassifier:
+    "Lesson 01, run once."
+
+    def test_figures_and_choices(self, first_lesson):
+        "All figures, no warning, the training that was asked for."
+        printed = outputs(first_lesson, "stdout")
+        images = [base64.b64decode(image) for image in outputs(first_lesson, "image/png")]
+        assert len(images) == 9
+        assert all(image.startswith(b"\x89PNG") for image in images)
+        assert "Ready:" in printed
+        assert "random weights" in printed
+        assert outputs(first_lesson, "stderr") == ""
+        assert len(re.findall(r"epoch \d of 5", printed)) == 12
+
+    def test_a_map_s_average_plus_bias_is_the_logit(self, first_lesson):
+        "Both as the lesson works it out and as it stands above the picture."
+        printed = outputs(first_lesson, "stdout")
+        computed = re.search(r"average (\S+) \+ bias (\S+) = (\S+)", printed)[3]
+        title = next(html for html in outputs(first_lesson, "text/html") if "CAM of" in html)
+        shown = re.search(r"chest, logit (-?[\d.]+)", title)[1]
+        assert abs(float(computed) - float(shown)) <= 0.011  # both are rounded
+
+
+@pytest.mark.slow(seconds=60)
 def test_is_it_cheating(tmp_path):
     """Lesson 02 and its folded code at a small size, on the simulated films.
 
     What their card confesses is found, and every examination stands in a table."""
-    parameters = dict(films="simulated", size=64, epochs=1)
+    parameters = dict(films="simulated", size=32, epochs=1)
     done, n_blocks = run_with_blocks(tmp_path, "02_is_it_cheating.ipynb", **parameters)
     printed = outputs(done, "stdout")
     assert n_blocks >= 4
@@ -194,12 +242,13 @@ def test_is_it_cheating(tmp_path):
     assert with_bars > before + 10  # the cure's own shortcut
 
 
+@pytest.mark.slow(seconds=60)
 def test_can_you_trust_it(tmp_path):
     """Lesson 03 and its folded code at a small size.
 
     Every figure has its alternative text, numbers can be worked out by hand, and the ladder of
     surprises has both ends."""
-    parameters = dict(films="simulated", size=64, folds=2)
+    parameters = dict(films="simulated", size=48, folds=2)
     done, n_blocks = run_with_blocks(tmp_path, "03_can_you_trust_it.ipynb", **parameters)
     printed = outputs(done, "stdout")
     assert n_blocks >= 6
@@ -217,6 +266,7 @@ def test_can_you_trust_it(tmp_path):
     assert "blurred" not in refused
 
 
+@pytest.mark.slow(seconds=20)
 def test_how_a_film_is_made(tmp_path):
     "Lesson 05 at a small size: figures, no warning, the same number by hand and by computer."
     done = run_notebook(read(LESSONS / "05_how_a_film_is_made.ipynb"), tmp_path, size=128)
@@ -227,43 +277,7 @@ def test_how_a_film_is_made(tmp_path):
     assert abs(float(numbers[1]) - float(numbers[2])) < 0.5
 
 
-CHECKS = """
-import torch
-from rsna_cls import grad_cam
-assert torch.allclose(plain_cam, cam(learn, film, case)[0], atol=1e-4)
-ours = grad_cam(learn, film, case, block=block)[0]
-assert torch.allclose(plain_grad_cam[0], ours, atol=1e-5)
-"""
-
-
-def test_the_plain_calls_run_too(tmp_path):
-    "Every folded block of plain fastai, PyTorch, and exercise code, run after lesson 01."
-    notebook = read(LESSON)
-    blocks = plain_blocks(notebook)
-    assert len(blocks) >= 8
-    notebook.cells += [*blocks, code_cell(CHECKS)]
-    films = write_course(tmp_path / "films", n=10)
-    run_notebook(notebook, tmp_path, films=str(films), size=64)
-
-
-# --- Colab ---------------------------------------------------------------------------------------
-
-AS_IN_COLAB = """
-import sys
-import types
-sys.modules["google"] = types.ModuleType("google")
-sys.modules["google.colab"] = types.ModuleType("google.colab")
-"""
-
-
-def test_as_in_colab(course, tmp_path):
-    "With google.colab present, IPython's pip magic at hand, and the working directory elsewhere."
-    notebook = read(LESSON)
-    notebook.cells.insert(0, code_cell(AS_IN_COLAB))
-    parameters = dict(films=str(course), size=64, weights="random", seed=1)
-    printed = outputs(run_notebook(notebook, tmp_path, **parameters), "stdout")
-    assert "Ready:" in printed and "random weights" in printed
-
+# --- the set-up cell -----------------------------------------------------------------------------
 
 # A session in which the package is missing until %pip is called. (None in sys.modules makes an
 # import fail.)
@@ -285,6 +299,7 @@ print(calls)
 """
 
 
+@pytest.mark.slow(seconds=5)
 def test_the_set_up_cell_installs_what_is_missing(tmp_path):
     "Without the package %pip is called once, without dependencies, with settings.ini's address."
     set_up = next(cell.source for cell in read(LESSON).cells if "@title Set up" in cell.source)
@@ -311,7 +326,7 @@ LAST_LINE = (
 
 
 def demo(tmp_path, *arguments, **variables):
-    "Run `make demo`'s script; its report, its last line, its page."
+    "Run `make demo`'s script; its report, its last line, its page. No cell may have warned."
     done = subprocess.run(
         [sys.executable, "-W", "ignore", HERE / "tools/demo.py", "--build", tmp_path, *arguments],
         capture_output=True,
@@ -322,6 +337,7 @@ def demo(tmp_path, *arguments, **variables):
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads((tmp_path / "demo.json").read_text())
     page = (tmp_path / "01_first_classifier.html").read_text()
+    assert outputs(read(tmp_path / "01_first_classifier.ipynb"), "stderr") == ""
     return report, done.stdout.strip().split("\n")[-1], page
 
 
@@ -339,8 +355,10 @@ def check_page(page):
     assert all(len(text) > 20 for text in texts)
 
 
-def test_demo_in_full_on_the_real_films(real, tmp_path):
-    report, line, page = demo(tmp_path)
+@pytest.mark.slow(seconds=90)
+def test_demo_on_the_real_films(real, tmp_path):
+    "Found through RSNA_CLS_DATA. (The same recipe at full size is tried in test_finetune.)"
+    report, line, page = demo(tmp_path, "--size", "112")
     assert re.fullmatch(LAST_LINE, line), line
     check_page(page)
     assert report["validation"]["n"] == 10 and report["validation"]["k"] >= 9
@@ -349,9 +367,10 @@ def test_demo_in_full_on_the_real_films(real, tmp_path):
     assert "10 files, 9 different films" in page
 
 
+@pytest.mark.slow(seconds=40)
 def test_demo_without_any_data(tmp_path, cache, offline):
     "Nothing at hand, no network: the simulated films."
-    report, line, page = demo(tmp_path, "--size", "96", RSNA_CLS_DATA="")
+    report, line, page = demo(tmp_path, "--size", "48", RSNA_CLS_DATA="")
     assert line.startswith("demo: films=simulated weights=simulated"), line
     check_page(page)
     assert "different films" in page

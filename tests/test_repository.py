@@ -49,13 +49,21 @@ def repository_files():
 FILES = list(repository_files())
 NOTEBOOKS = sorted(path for path in FILES if path.suffix == ".ipynb")
 LESSONS = [path for path in NOTEBOOKS if path.parent.name == "lessons"]
-MODULES = sorted(path for path in FILES if path.parent.name == "rsna_cls" and path.suffix == ".py")
+MODULES = sorted(
+    path for path in FILES if path.is_relative_to(HERE / "rsna_cls") and path.suffix == ".py"
+)
 ROOMS = stub.rooms()  # in the order of their notebooks
 
 
 def module(room):
     "A room's module. (`rsna_cls.cam` is the function of that name.)"
     return importlib.import_module(f"rsna_cls.{room}")
+
+
+def name_of(path):
+    "A module's name within the package: `film`, `sim.beam`."
+    place = path.relative_to(HERE / "rsna_cls").with_suffix("")
+    return ".".join(place.parts)
 
 
 def read(path):
@@ -76,7 +84,8 @@ def run(command, *arguments, cwd=HERE):
 
 def test_there_is_something_to_check():
     assert len(LESSONS) >= 4 and len(ROOMS) >= 20 and len(FILES) > 80
-    assert {path.stem for path in MODULES} == {"__init__", "_modidx", *ROOMS}
+    assert {name_of(path) for path in MODULES} == {"__init__", "_modidx", "sim.__init__", *ROOMS}
+    assert len([room for room in ROOMS if room.startswith("sim.")]) >= 7
 
 
 # --- rooms and arrows ----------------------------------------------------------------------------
@@ -84,14 +93,15 @@ def test_there_is_something_to_check():
 
 def package_imports(room):
     "What a room imports from the package: pairs of room and name."
-    yield from imports_of_package((HERE / f"rsna_cls/{room}.py").read_text())
+    yield from imports_of_package(stub.source(room).read_text(), f"rsna_cls.{room}")
 
 
-def imports_of_package(program):
-    "What a program imports from the package, in whatever way: pairs of module and name."
+def imports_of_package(program, name="rsna_cls.me"):
+    "What a module imports from the package, in whatever way: pairs of module and name."
     for node in ast.walk(ast.parse(program)):
         if isinstance(node, ast.ImportFrom):
-            source = f"rsna_cls.{node.module or ''}" if node.level else node.module
+            folders = name.split(".")[: -node.level]  # from where a relative import counts
+            source = ".".join([*folders, node.module or ""]) if node.level else node.module
             if source.split(".")[0] == "rsna_cls":
                 for alias in node.names:
                     yield source.partition(".")[2], alias.name
@@ -120,16 +130,25 @@ def test_arrows_are_found():
     for program in ("from .cam import _x", "from rsna_cls.cam import _x"):
         assert list(imports_of_package(program)) == [("cam", "_x")]
     assert list(imports_of_package("import rsna_cls.cam as c, os")) == [("cam", "")]
+    for program in ("from .beam import MU", "from ..sim.beam import MU"):
+        assert list(imports_of_package(program, "rsna_cls.sim.scene")) == [("sim.beam", "MU")]
     assert list(imports_of_package("from numpy import _x")) == []
 
 
 def test_every_public_name_comes_from_the_package_itself():
+    "Those of the simulator's rooms come from `rsna_cls.sim`, the main ones from both."
     for room in ROOMS:
         for name in module(room).__all__:
-            assert getattr(rsna_cls, name) is getattr(module(room), name), f"{room}.{name}"
-            assert name in rsna_cls.__all__
+            homes = [rsna_cls.sim] if room.startswith("sim.") else [rsna_cls]
+            if name in stub.OF_SIM:
+                homes.append(rsna_cls)
+            for home in homes:
+                assert getattr(home, name) is getattr(module(room), name), f"{room}.{name}"
+                assert name in home.__all__
+    assert set(stub.OF_SIM) <= set(rsna_cls.sim.__all__)
 
 
+@pytest.mark.slow(seconds=20)
 def test_a_name_never_means_the_module_of_the_same_name():
     "Neither before nor after that module has been imported by somebody else."
     same = sorted(set(ROOMS) & set(rsna_cls.__all__))
@@ -180,6 +199,20 @@ def test_pre_commit_runs_what_make_test_runs():
     assert re.search(r"^test: style$", makefile, re.M)
 
 
+def test_make_test_leaves_nothing_out():
+    "`make check` leaves out what is slow, `make test` nothing."
+    makefile = (HERE / "Makefile").read_text()
+
+    def recipe(target):
+        return re.search(rf"^{target}: style\n((?:\t.*\n)+)", makefile, re.M)[1]
+
+    common = re.search(r"^PYTEST = (.*)$", makefile, re.M)[1]
+    assert "-m pytest tests --ignore tests/bench" in common
+    everything = common.replace("python -m pytest", "") + recipe("test").replace("$(PYTEST)", "")
+    assert not re.search(r"\s(-m|-k|--deselect)\b", everything)
+    assert '$(PYTEST) -q -m "not slow"' in recipe("check")
+
+
 BLANKET = [
     r"#\s*noqa(?!: [A-Z]+\d+)",
     r"#\s*(ruff|flake8):\s*noqa",
@@ -215,13 +248,12 @@ def test_blanket_exceptions_are_noticed():
         assert not any(re.search(form, line) for form in BLANKET), line
 
 
-@pytest.mark.parametrize("room", ["__init__", *ROOMS])
+@pytest.mark.parametrize("room", ["__init__", "sim.__init__", *ROOMS])
 def test_no_long_lines(room):
     "The notebooks hold to 100 characters, and so does the code that nbdev makes of them."
-    text = (HERE / f"rsna_cls/{room}.py").read_text()
+    text = re.sub(r"^__all__ = \[.*?\]$", "", stub.source(room).read_text(), flags=re.M | re.S)
     for number, line in enumerate(text.split("\n"), 1):
-        is_nbdevs = line.startswith("__all__ = ")
-        assert len(line) <= 100 or is_nbdevs, f"{room}.py:{number}: {len(line)} characters"
+        assert len(line) <= 100, f"{room}.py:{number}: {len(line)} characters"
 
 
 # --- notebooks and what is made from them -------------------------------------------------------
@@ -239,8 +271,8 @@ def test_export_and_clean_leave_no_diff(tmp_path):
         place = path.relative_to(HERE)
         again = (tmp_path / place).read_text()
         assert again == path.read_text(), f"{place}: run nbdev-export and nbdev-clean"
-    made = {path.name for path in (tmp_path / "rsna_cls").glob("*.py")}
-    assert made == {path.name for path in MODULES}
+    made = {path.relative_to(tmp_path) for path in (tmp_path / "rsna_cls").rglob("*.py")}
+    assert made == {path.relative_to(HERE) for path in MODULES}
 
 
 def test_versions_agree():
@@ -251,7 +283,7 @@ def test_versions_agree():
 
 def test_made_files_are_fresh():
     assert docs.stale() == [], "run `make docs`"
-    assert stub.text() == stub.STUB.read_text(), "run `make docs`"
+    assert stub.stale() == [], "run `make docs`"
 
 
 def test_the_address_stands_in_settings_alone():
@@ -336,7 +368,7 @@ def is_ours(function):
     "Whether somebody wrote a function here: `NamedTuple`, `dataclass`, `Protocol` add some."
     if not inspect.isfunction(function) or not function.__module__.startswith("rsna_cls."):
         return False
-    return Path(inspect.getfile(function)).parent == HERE / "rsna_cls"
+    return Path(inspect.getfile(function)).is_relative_to(HERE / "rsna_cls")
 
 
 def public_functions():
@@ -379,6 +411,54 @@ def test_public_functions_are_documented(name):
         assert parameter.annotation is not inspect.Parameter.empty, f"{parameter.name}: no type"
         line = re.search(rf"^\s*\*{{0,2}}{parameter.name}\s*:.*$", source, re.M)
         assert line and "#" in line[0], f"{parameter.name} is not explained"
+    if not name.endswith("__init__"):
+        assert is_return_explained(source), "what returns has neither shape nor unit"
+
+
+NEEDS_WORDS = r"\b(ndarray|Tensor|DataFrame|Series|tuple|dict|list|Iterator|int|float)\b"
+
+
+def is_return_explained(source):
+    "Whether a comment says what comes back, where the type alone says neither shape nor unit."
+    returned, comment = re.search(r"->\s*(.+?):[ \t]*(#.*)?$", source, re.M).groups()
+    return bool(comment) or not re.search(NEEDS_WORDS, returned)
+
+
+def test_an_unexplained_return_is_noticed():
+    for returned in ("np.ndarray", "dict[str, Film]", "tuple[float, float]", "float"):
+        assert not is_return_explained(f"def f(\n    x: int,  # of it\n) -> {returned}:\n")
+        assert is_return_explained(f"def f(\n    x: int,  # of it\n) -> {returned}:  # cm\n")
+    assert is_return_explained("def f() -> None:\n")
+
+
+def public_classes():
+    "The public classes of every module that somebody wrote there."
+    for room in ROOMS:
+        for name in module(room).__all__:
+            thing = getattr(module(room), name)
+            if inspect.isclass(thing) and thing.__module__ == f"rsna_cls.{room}":
+                yield f"{room}.{name}", thing
+
+
+PUBLIC_CLASSES = dict(public_classes())
+
+
+@pytest.mark.parametrize("name", PUBLIC_CLASSES)
+def test_public_classes_are_documented(name):
+    "A docstring whose first line says it, and a comment for each field of a record."
+    thing = PUBLIC_CLASSES[name]
+    doc = inspect.getdoc(thing)
+    assert doc and not doc.startswith(f"{thing.__name__}("), "no docstring of its own"
+    assert "\n" not in doc or not doc.split("\n")[1], "no first line of its own"
+    source = inspect.getsource(thing)
+    for field in vars(thing).get("__annotations__", {}):
+        if not field.startswith("_"):
+            line = re.search(rf"^\s*{field}\s*:.*$", source, re.M)
+            assert line and "#" in line[0], f"{field} is not explained"
+
+
+def test_public_classes_are_found():
+    assert {"course.Course", "gate.Gate", "sim.scene.Scene", "film.BadFilm"} <= set(PUBLIC_CLASSES)
 
 
 # --- lessons -------------------------------------------------------------------------------------

@@ -73,6 +73,22 @@ def test_what_the_card_says(learn, tmp_path):
     assert len(bytes.fromhex(fingerprint)) == 8
 
 
+def test_a_zip_holds_its_files_as_they_are(learn, course, tmp_path):
+    "Packing weights takes long and gains little. A zip that somebody packed is read all the same."
+    file = save_model(learn, tmp_path / "m.zip")
+    with zipfile.ZipFile(file) as archive:
+        assert archive.namelist() == ["model.json", "model.safetensors"]
+        assert {part.compress_type for part in archive.infolist()} == {zipfile.ZIP_STORED}
+        with zipfile.ZipFile(
+            tmp_path / "packed.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1
+        ) as packed:
+            for name in archive.namelist():
+                packed.writestr(name, archive.read(name))
+    films = film_files(course / "val")
+    again = load_model(tmp_path / "packed.zip")
+    pd.testing.assert_frame_equal(predict(again, films), predict(learn, films), atol=1e-5)
+
+
 @pytest.mark.parametrize("kind", ["Score", "table", "dict"])
 def test_scores_of_any_kind(learn, course, kind):
     result = score(predict(learn, course / "val"), positive="chest")

@@ -5,71 +5,80 @@ import subprocess
 import sys
 
 import ipywidgets
+import matplotlib.pyplot as plt
 import pytest
 import torch
 
 from conftest import HERE
-from rsna_cls import METHODS, MapFrames, cam_explorer, film_files, map_films, show_cam
+from rsna_cls import (
+    METHODS,
+    MapFrames,
+    augment_explorer,
+    cam_explorer,
+    dataloaders,
+    film_files,
+    film_learner,
+    map_films,
+    quiz,
+    show_cam,
+)
 
-# What a person does with the widgets, without a browser; run with a course folder and a version.
-WALK = """
-import sys, warnings
 
-warnings.simplefilter('ignore')
+def use_widgets(course):
+    "What a person does with the widgets, without a browser."
+    learn = film_learner(dataloaders(course, size=64, bs=4))
+    explorer = cam_explorer(learn, f"{course}/val", "chest")
+    film, method, target, block, opacity, out = explorer.children
+    seen = {out.value}
+    steps = [
+        (block, -5),
+        (target, "abd"),
+        (method, "hires_cam"),
+        (method, "cam"),
+        (film, 3),
+        (opacity, 0.2),
+    ]
+    for control, value in steps:
+        control.value = value
+        assert out.value not in seen, control
+        seen.add(out.value)
+    assert block.disabled
+    assert 'alt="4 · ' in out.value
+
+    tried = augment_explorer(course, size=64, n=2)
+    rotate, shift, zoom, exposure, warp, flip, look, out = tried.children
+    for control, value in [(rotate, 45.0), (warp, 0.3), (flip, True), (look, 5)]:
+        before = out.value
+        control.value = value
+        assert out.value != before, control
+
+    answers, verdict = quiz("Which?", ["a", "b"], "b", "Because.").children[1].children
+    assert answers.value is None
+    answers.value = "b"
+    assert "Yes. Because." in verdict.value
+    assert not plt.get_fignums()  # no figure is left open
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_this_ipywidgets(course):
+    assert ipywidgets.__version__.startswith("8.1")
+    plt.close("all")
+    use_widgets(course)
+
+
+# Run with a course folder, where another version of ipywidgets comes first.
+WITH_VERSION_7 = """
+import sys
 import ipywidgets
-import matplotlib.pyplot
-from rsna_cls import augment_explorer, cam_explorer, dataloaders, film_learner, quiz
+from test_widgets import use_widgets
 
-course, version = sys.argv[1:]
-assert ipywidgets.__version__ == version, ipywidgets.__version__
-
-learn = film_learner(dataloaders(course, size=64, bs=4))
-explorer = cam_explorer(learn, course + '/val', 'chest')
-film, method, target, block, opacity, out = explorer.children
-seen = {out.value}
-steps = [
-    (block, -5), (target, 'abd'), (method, 'hires_cam'), (method, 'cam'), (film, 3), (opacity, .2)
-]
-for control, value in steps:
-    control.value = value
-    assert out.value not in seen, control
-    seen.add(out.value)
-assert block.disabled
-assert 'alt="4 · ' in out.value
-
-tried = augment_explorer(course, size=64, n=2)
-rotate, shift, zoom, exposure, warp, flip, look, out = tried.children
-for control, value in [(rotate, 45.), (warp, .3), (flip, True), (look, 5)]:
-    before = out.value
-    control.value = value
-    assert out.value != before, control
-
-answers, verdict = quiz('Which?', ['a', 'b'], 'b', 'Because.').children[1].children
-assert answers.value is None
-answers.value = 'b'
-assert 'Yes. Because.' in verdict.value
-
-assert not matplotlib.pyplot.get_fignums()
-print('all of them answer')
+assert ipywidgets.__version__ == "7.7.1", ipywidgets.__version__
+use_widgets(sys.argv[1])
+print("all of them answer")
 """
 
 
-def walk(course, version, **env):
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", WALK, str(course), version],
-        capture_output=True,
-        text=True,
-        env=os.environ | env,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "all of them answer" in done.stdout
-
-
-def test_this_ipywidgets(course):
-    assert ipywidgets.__version__.startswith("8.1")
-    walk(course, ipywidgets.__version__)
-
-
+@pytest.mark.slow(seconds=10)
 def test_colab_s_ipywidgets(course, tmp_path):
     "Colab keeps version 7.7.1; it is put in front of the environment's own."
     old = ["ipywidgets==7.7.1", "ipython-genutils"]
@@ -81,7 +90,15 @@ def test_colab_s_ipywidgets(course, tmp_path):
     )
     if fetched.returncode:
         pytest.skip("needs the internet: ipywidgets 7.7.1 could not be fetched")
-    walk(course, "7.7.1", PYTHONPATH=str(tmp_path))
+    paths = os.pathsep.join([str(tmp_path), str(HERE / "tests")])
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", WITH_VERSION_7, str(course)],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": paths},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "all of them answer" in done.stdout
 
 
 # What a module would need to keep something about a person, or to send it.
