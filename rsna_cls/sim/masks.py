@@ -69,28 +69,32 @@ def _shadow(scene: Scene, *names: str) -> np.ndarray:  # of bool, shape (h, w)
 def _vertebral_column(scene: Scene) -> np.ndarray:  # of bool, shape (h, w)
     "The vertebral bodies and the discs between them."
     bodies = _shadow(scene, "vertebral_bodies")
+    if not bodies.any():
+        return bodies
     upright = np.ones((2 * round(_DISC / scene.px / 2) + 1, 1))
     return bodies | ndimage.binary_closing(bodies, upright)
 
 
-def _beside_the_lungs(scene: Scene) -> np.ndarray:  # of bool, shape (h, w)
-    "What is no lung field on a frontal film, although there may be lung in front of or behind it."
-    return _shadow(scene, "heart", "mediastinum", "stomach", "bowel_gas") | _vertebral_column(scene)
+def _not_lung_field(scene: Scene, column: np.ndarray) -> np.ndarray:  # of bool, shape (h, w)
+    "What a reader leaves out of the lungs, although there may be lung in front of or behind it."
+    below = _shadow(scene, "domes")
+    if not scene.is_frontal:
+        return below
+    return below | column | _shadow(scene, "heart", "mediastinum", "stomach", "bowel_gas")
 
 # %% ../../nbs/sim/09_masks.ipynb #6d617375
-def _lungs(scene: Scene) -> np.ndarray:  # of bool, shape (h, w)
+def _lungs(scene: Scene, left_out: np.ndarray) -> np.ndarray:  # of bool, shape (h, w)
     "The lung fields."
-    fields = _shadow(scene, "lungs") & ~_shadow(scene, "domes")
-    if not (scene.is_frontal and fields.any()):
+    fields = _shadow(scene, "lungs") & ~left_out
+    if not scene.is_frontal:
         return fields
     lung = scene.cm["lung"]
     if scene.consolidated is not None:
         lung = lung + scene.consolidated
-    fields &= (lung > _LUNG) & ~_beside_the_lungs(scene)
-    return without_specks(fields, scene.px)
+    return without_specks(fields & (lung > _LUNG), scene.px)
 
 
-def _diaphragm(scene: Scene) -> np.ndarray:  # of bool, shape (h, w)
+def _diaphragm(scene: Scene, column: np.ndarray) -> np.ndarray:  # of bool, shape (h, w)
     "The line on which the lungs end."
     dome = _shadow(scene, "domes")
 
@@ -105,24 +109,16 @@ def _diaphragm(scene: Scene) -> np.ndarray:  # of bool, shape (h, w)
     row = np.arange(len(dome))[:, None]
     line = dome & has_edge & (row >= top) & (row < bottom)
 
-    if scene.is_frontal and line.any():
-        line &= ~_shadow(scene, "heart", "mediastinum", "effusion") & ~_vertebral_column(scene)
+    if scene.is_frontal:
+        line &= ~_shadow(scene, "heart", "mediastinum", "effusion") & ~column
     return line
 
 
-def _effusion(scene: Scene) -> np.ndarray:  # of bool, shape (h, w)
-    "Fluid in the chest."
-    fluid = _shadow(scene, "effusion") & ~_shadow(scene, "domes")
-    if scene.is_frontal and fluid.any():
-        fluid &= ~_beside_the_lungs(scene)
-    return without_specks(fluid, scene.px)
-
-
-def _pneumothorax(scene: Scene, lungs: np.ndarray) -> np.ndarray:  # of bool, shape (h, w)
-    "Air around a lung."
+def _pneumothorax(scene: Scene, left_out: np.ndarray, lungs: np.ndarray) -> np.ndarray:
+    "Air around a lung; of bool, shape (h, w)."
     air = _shadow(scene, "pneumothorax")
-    if scene.is_frontal and air.any():
-        air &= ~lungs & ~_beside_the_lungs(scene) & ~_shadow(scene, "domes")
+    if scene.is_frontal:
+        air &= ~left_out & ~lungs
     return without_specks(air, scene.px)
 
 # %% ../../nbs/sim/09_masks.ipynb #6d617376
@@ -133,18 +129,20 @@ def finished_masks(
     scene: Scene,  # as from `build`
 ) -> dict[str, np.ndarray]:  # structure or device → where it is, bool, shape (h, w)
     "Outlines of all that is on a film, marks excepted; an empty mask: it is not on the film."
-    lungs = _lungs(scene)
-    domes = _shadow(scene, "domes")
+    column = _vertebral_column(scene)
+    left_out = _not_lung_field(scene, column)
+    lungs = _lungs(scene, left_out)
     outlines = {
         "lungs": lungs,
-        "diaphragm": _diaphragm(scene),
-        "effusion": _effusion(scene),
-        "pneumothorax": _pneumothorax(scene, lungs),
+        "diaphragm": _diaphragm(scene, column),
+        "effusion": without_specks(_shadow(scene, "effusion") & ~left_out, scene.px),
+        "pneumothorax": _pneumothorax(scene, left_out, lungs),
         "vessels": _shadow(scene, "vessels") & lungs,
         "hila": _shadow(scene, "hila") & lungs,
         "opacity": _shadow(scene, "opacity") & lungs,
     }
     if scene.is_frontal:
+        domes = _shadow(scene, "domes")
         outlines["liver"] = _shadow(scene, "liver") & domes
         outlines["mediastinum"] = _shadow(scene, "mediastinum") & ~domes
     shadows = {name: mask for name, mask in scene.masks.items() if name not in _HELPERS}
