@@ -1,4 +1,4 @@
-# demo · test · check · style · bench · lab · docs · figures · clean    (each sets .venv up by itself when it is missing or stale)
+# demo · test · check · style · gpu · bench · lab · docs · figures · clean    (each sets .venv up by itself when it is missing or stale)
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
@@ -6,7 +6,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONPATH
 
-.PHONY: help demo test check style bench lab docs figures clean .venv
+.PHONY: help demo test check style gpu bench lab docs figures clean .venv
 .DEFAULT_GOAL := help
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo "make test    every check there is, about six minutes on two processors"
 	@echo "make check   the quick ones, about a minute and a half: style, and the tests that train, build, browse nothing and run no notebook"
 	@echo "make style   ruff and mypy alone"
+	@echo "make gpu     the course on a GPU beside the processor, where there is one"
 	@echo "make bench   speed beside other libraries"
 	@echo "make lab     open the lessons in JupyterLab"
 	@echo "make docs    write README.md and the lessons' badges from nbs/index.ipynb and settings.ini, and the package's list of names"
@@ -51,6 +52,9 @@ style: .venv/.ready
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+
+gpu: .venv/.ready
+	@$(BIN)/python -m pytest tests/test_gpu.py -q -s -rs
 
 bench: .venv/.ready
 	@$(BIN)/python -m pytest tests/bench -q -s

@@ -306,8 +306,8 @@ def _close_pairs(
     return np.concatenate(pairs)
 
 # %% ../nbs/16_audit.ipynb #2e9c51fa
-_DUPLICATE_BITS = 36  # of 255, in which duplicates differ at most: copies 26, other films 52
-_DUPLICATE_LIKENESS = 0.96  # least of duplicates: copies 0.967, other films 0.90
+_DUPLICATE_BITS = 36  # of 255, in which the prints of duplicates differ at most
+_DUPLICATE_LIKENESS = 0.96  # the least of duplicates
 _SOURCE_BITS = 60  # the same for films of one source: one of them may bear an arrow
 _SOURCE_LIKENESS = 0.92
 _KINDS = ("same pixels", "near duplicate", "likely same source")  # of pairs, the surest first
@@ -838,7 +838,11 @@ def _balance_severity(
 
 def _balance_finding(survey: _Survey) -> _Finding:
     "How many films each class has in each split, unreadable ones included."
-    places = pd.concat([survey.films[["split", "label"]], survey.unreadable[["split", "label"]]])
+    columns = ["split", "label"]
+    places = pd.concat(
+        [survey.films[columns], survey.unreadable[columns]],
+        ignore_index=True,  # pandas 3.0 cannot count rows of which two bear the same number
+    )
     counts = pd.crosstab(places["split"], places["label"])
     told = []
     for split in SPLITS:

@@ -139,7 +139,10 @@ def randomization_check(
     rows = []
     with no_random(seed):
         for randomized, modules in steps.items():
+            # The processor draws the numbers: those of a GPU would be others.
+            copy.cpu()
             _randomize(modules)
+            copy.to(batch.device)
             # The class stays the same: what the random network predicts is of no interest.
             forgotten = map_films(copy, batch, trained.targets, method, block, relu=False)
             similarities = [
@@ -166,7 +169,8 @@ def _ranks(
 ) -> torch.Tensor:  # of each square, shape (n, 1, h, w)
     "Each square's place in the order of heat: 0 for the hottest, almost 1 for the coldest."
     # Which square stands at each place of the order: [1, 2, 0] if square 1 is the hottest.
-    hottest_first = heat.flatten(1).argsort(1, descending=True)
+    # Squares of equal heat stand as they lie, on every device.
+    hottest_first = heat.flatten(1).argsort(dim=1, descending=True, stable=True)
     # Sorting an order by its squares turns it round: at which place each square stands, [2, 0, 1].
     places = hottest_first.argsort(1)
     return places.view_as(heat) / heat[0].numel()

@@ -95,7 +95,7 @@ def overlay(
     if scale.is_empty:
         return np.zeros((*shape, 4))
     smooth = nn.functional.interpolate(
-        heat[None, None], size=shape, mode="bilinear", align_corners=False
+        heat[None, None].cpu(), size=shape, mode="bilinear", align_corners=False
     )[0, 0].numpy()
     colours = colormaps[scale.colormap](np.interp(smooth, (scale.low, scale.high), (0, 1)))
     colours[..., 3] = opacity * np.abs(smooth) / scale.high

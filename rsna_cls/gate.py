@@ -158,7 +158,7 @@ def _check_enough(n_films: int, k: int) -> None:
         )
 
 # %% ../nbs/17_gate.ipynb #b19f533a
-_ROUNDING = 1e-5  # what computing a film's `stranger` again may change, with a margin
+_ROUNDING = 1e-4  # what computing a film's `stranger` again may change, with a margin
 
 
 @dataclass(eq=False, repr=False)

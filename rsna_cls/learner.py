@@ -171,7 +171,7 @@ def build_learner(
     def architecture(pretrained=False):
         return network
 
-    return vision_learner(
+    learn = vision_learner(
         dls,
         architecture,
         pretrained=False,  # the weights are in already
@@ -188,6 +188,8 @@ def build_learner(
         loss_func=CrossEntropyLossFlat(),
         metrics=accuracy,
     )
+    learn.model.to(dls.device)  # fastai does so only when it trains
+    return learn
 
 
 def film_learner(

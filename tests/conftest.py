@@ -20,7 +20,13 @@ if os.environ.get("RSNA_CLS_DATA"):  # a relative path means one from where the 
 
 
 # Modules whose tests share something that is costly to make: they run in one process.
-TOGETHER = ("test_browser.py", "test_camcheck.py", "test_gate.py", "test_install.py")
+TOGETHER = (
+    "test_browser.py",
+    "test_camcheck.py",
+    "test_gate.py",
+    "test_gpu.py",
+    "test_install.py",
+)
 
 
 @pytest.hookimpl(optionalhook=True)  # pytest-xdist's

@@ -822,15 +822,3 @@ def test_films_by_path_in_several_batches(learn, course):
     assert {tuple(maps.shape[:2]) for maps in atlas.values()} == {(len(files), 2)}
     for i in (0, 17):
         assert torch.allclose(atlas[-2][i, 1], grad_cam(learn, files[i], 1, block=-2)[0], atol=1e-5)
-
-
-# --- on a GPU ------------------------------------------------------------------------------------
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_on_a_gpu(course):
-    learn = film_learner(dataloaders(course, size=96, bs=4))
-    maps = grad_cam(learn, film_files(course / "val"))
-    assert maps.is_cuda
-    cpu = grad_cam(learn.model.cpu(), film_tensor(film_files(course / "val"), 96))
-    assert off(maps.cpu(), cpu) < 1e-2

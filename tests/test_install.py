@@ -149,4 +149,5 @@ def test_what_is_in_the_wheel(built):
         "rsna_cls/weights/resnet18_simulated.safetensors",
     }
     assert wanted <= set(names)
-    assert not [name for name in names if name.startswith(("tests/", "nbs/", "tools/"))]
+    not_shipped = ("tests/", "nbs/", "tools/", "experiments/")
+    assert not [name for name in names if name.startswith(not_shipped)]

@@ -1,0 +1,585 @@
+"""The experiments: their smallest runs, their committed CSVs, and whatever quotes these.
+
+A number that was changed by hand, and a CSV that its script would not write today, are faults."""
+
+import re
+import shutil
+import sys
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from conftest import HERE, write_course
+from rsna_cls import KINDS
+
+sys.path.insert(0, str(HERE / "experiments"))
+import audit
+import beam
+import common
+import folds
+import gate
+import maps
+import quote
+import recipe
+import shortcuts
+import weights
+from common import CLASSES, ORIGINAL, RESULTS, SIMULATED, Table, WrongColumns
+
+ALL_TABLES = {table.name: table for script in quote.SCRIPTS.values() for table in script.TABLES}
+MADE = "2026-01-01 rsna_cls 0 torch 0"
+
+
+# --- the smallest runs ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def toy(tmp_path, monkeypatch):
+    "A toy course that takes the place of the original films and of the simulated ones."
+    path = write_course(tmp_path / "course")
+    for script in quote.SCRIPTS.values():
+        if hasattr(script, "course"):
+            monkeypatch.setattr(script, "course", lambda films: path)
+    return path
+
+
+def run(script, folder, *arguments):
+    "Run a script into a folder; its tables, by name, each with the columns that are declared."
+    script.main([*arguments, "--to", str(folder)])
+    made = {}
+    for table in script.TABLES:
+        if table.file(folder).exists():
+            header = table.file(folder).read_text(encoding="utf-8").split("\n")[0]
+            assert header == ",".join(table.columns)
+            made[table.name] = table.read(folder)
+    return made
+
+
+def forbid(script, name, monkeypatch):
+    "Let a function of a script fail: it must not be needed."
+
+    def fail(*_, **__):
+        raise AssertionError(f"{name} was called again")
+
+    monkeypatch.setattr(script, name, fail)
+
+
+@pytest.mark.slow(seconds=10)
+def test_recipe(toy, tmp_path, monkeypatch):
+    short = {recipe.EMBEDDED: dict(epochs=1), recipe.RANDOM: dict(epochs=1, weights=None)}
+    monkeypatch.setattr(recipe, "VARIANTS", short)
+    monkeypatch.setattr(recipe, "EXERCISES", {"mirrored": dict(epochs=1, flip=True)})
+    arguments = ("--seeds", "0", "--size", "32")
+    rows = run(recipe, tmp_path, *arguments)["recipe"]
+    assert {row.variant for row in rows} == {*recipe.VARIANTS, "mirrored"}
+    assert {(row.val_n, row.test_n, row.elbow in CLASSES) for row in rows} == {(6, 2, True)}
+    forbid(recipe, "trained", monkeypatch)  # a run that is there is not made again
+    assert run(recipe, tmp_path, *arguments)["recipe"] == rows
+    with pytest.raises(AssertionError, match="called again"):
+        run(recipe, tmp_path, *arguments, "--fresh")
+
+
+@pytest.mark.slow(seconds=8)
+def test_folds(toy, tmp_path, monkeypatch):
+    arguments = ("--films", ORIGINAL, "--seeds", "42", "--size", "32", "--folds", "2")
+    rows = run(folds, tmp_path, *arguments, "--epochs", "1")["folds"]
+    assert {row.knows for row in rows} == {*folds.RULES, folds.NETWORK}
+    (network,) = [row for row in rows if row.knows == folds.NETWORK]
+    assert network.n == 18 and 0 <= network.ece <= 1
+    assert all(np.isnan(row.ece) for row in rows if row is not network)
+    forbid(folds, "cross_validate", monkeypatch)
+    run(folds, tmp_path, *arguments, "--epochs", "1")
+
+
+@pytest.mark.slow(seconds=6)
+def test_weights(toy, tmp_path):
+    rows = run(weights, tmp_path, "--n", "4", "--sizes", "96", "128")["weights"]
+    kinds = {(row.films, row.part, row.allowed, row.size) for row in rows}
+    assert len(kinds) == len(rows) == 2 * 2 + 1 + 1
+    for row in rows:
+        if row.allowed == weights.TWO and row.films == ORIGINAL:
+            assert len(row.wrong.split()) == row.n - row.right
+
+
+@pytest.mark.slow(seconds=12)
+def test_gate(toy, tmp_path, monkeypatch):
+    monkeypatch.setattr(gate, "KINDS", (*CLASSES, "hand"))
+    monkeypatch.setattr(gate, "FALSE_ALARMS", (0.1,))
+    for name in ("photographs", "slices"):
+        monkeypatch.setattr(gate, name, lambda: [Image.new("L", (60, 60), 90)])
+    arguments = ("--films", ORIGINAL, "--n", "2", "--others", "1", "--splits", "3", "--known", "12")
+    made = run(gate, tmp_path, *arguments)
+    assert made["gate"][0].known == 12
+    groups = [row.group for row in made["gate_films"]]
+    for group in (gate.TEST, gate.PYDICOM_CHEST, gate.ELBOW, "simulated hand"):
+        assert group in groups
+    assert [row.false_alarms for row in made["gate_mistakes"]] == [*gate.FALSE_ALARMS]
+    assert all(row.new == 8 and 0 <= row.refused <= 24 for row in made["gate_mistakes"])
+
+
+def test_gate_notices_that_the_rule_has_changed(course):
+    files = gate.Course(course).films("train")
+    with pytest.raises(RuntimeError, match="rule has changed"):
+        gate.check_rule(files, 0.1, limit=2.0)
+
+
+@pytest.mark.slow(seconds=8)
+def test_shortcuts(toy, tmp_path, monkeypatch):
+    monkeypatch.setattr(shortcuts, "simulated_course", lambda folder, train, seed: toy)
+    none = shortcuts.Measure(networks=((shortcuts.RANDOM, shortcuts.MARKED),))
+    mixed = shortcuts.Measure(shortcuts.squeeze, marks=0.5, extra=(1, 1), networks=none.networks)
+    monkeypatch.setattr(shortcuts, "MEASURES", {"none": none, "mixed": mixed})
+    monkeypatch.setattr(shortcuts, "IN_THE_TABLES", ["none"])
+    monkeypatch.setattr(shortcuts, "EPOCHS", {shortcuts.RANDOM: 1})
+    arguments = ("--films", ORIGINAL, "--seeds", "0", "--size", "64", "--measures", "none", "mixed")
+    made = run(shortcuts, tmp_path, *arguments)
+    assert [row.fact for row in made["shortcuts_facts"]] == [*shortcuts.FACTS]
+    assert [row.measure for row in made["shortcuts"]] == ["mixed", "none"]
+    for row in made["shortcuts"]:
+        assert (row.chests, row.abdomens) == (4, 4) and row.elsewhere == 8 + 12
+        assert 0 <= row.changed <= 8 and 0 < row.square < 0.1
+    forbid(shortcuts, "trained", monkeypatch)
+    assert str(run(shortcuts, tmp_path, *arguments)) == str(made)  # nan is not equal to nan
+
+
+@pytest.mark.slow(seconds=6)
+def test_maps(toy, tmp_path, monkeypatch):
+    def untrained(path, seed, epochs, size):
+        "A stand-in: what is measured does not ask how long a network was trained."
+        assert epochs == 15
+        return maps.film_learner(maps.dataloaders(path, size=size, seed=seed), seed=seed)
+
+    monkeypatch.setattr(maps, "trained", untrained)
+    networks = [maps.UNTRAINED, maps.ONLY_MARKER]
+    arguments = ("--n", "1", "--size", "64", "--seeds", "0", "--networks", *networks)
+    made = run(maps, tmp_path, *arguments)
+    n_maps = 1 + 8 + 8  # of a film: CAM, and two methods at eight blocks
+    assert len(made["maps_heat"]) == 2 * n_maps * 3  # either class, and a chest with the marker
+    assert len(made["maps"]) == 2 * 2
+    assert Image.open(tmp_path / "scoreboard.png").width > 1000
+    forbid(maps, "trained", monkeypatch)
+    assert str(run(maps, tmp_path, *arguments)) == str(made)
+
+
+def test_a_course_whose_label_is_the_marker(toy, tmp_path):
+    path = maps.write_course(maps.ONLY_MARKER, tmp_path / "marked")
+    for anatomy in CLASSES:
+        labels = [file.parent.name for file in path.rglob(f"train/*/{anatomy}_*.png")]
+        assert sorted(labels) == ["abd"] * 3 + ["chest"] * 3
+
+
+@pytest.mark.slow(seconds=4)
+def test_audit(toy, tmp_path, monkeypatch):
+    monkeypatch.setattr(audit, "CHANGES", {"JPEG": audit.as_jpeg, "80 %": audit.dimmer})
+    monkeypatch.setattr(audit, "SIZES", (96, 128))
+    rows = run(audit, tmp_path, "--n", "12")["audit"]
+    found = {(row.question, row.films, row.what): row for row in rows}
+    marks = [
+        found[audit.MARKS, SIMULATED, what].n for what in (audit.WITH_MARKS, "films without marks")
+    ]
+    assert sum(marks) == 12 and min(marks) > 0
+    assert found[audit.DIFFERENT, SIMULATED, audit.SOURCE].n == 12 * 11 // 2
+    copies = found[audit.COPIES, ORIGINAL, "JPEG"]
+    assert copies.n == 20
+
+
+@pytest.mark.slow(seconds=3)
+def test_beam(tmp_path):
+    rows = run(beam, tmp_path, "--size", "64")["beam"]
+    value = {row.name: row.value for row in rows}
+    assert round(value["behind_10_cm"]) == 58
+    assert value["ratio_ap"] > value["ratio_pa"]  # the heart lies in front
+
+
+# --- CSVs -----------------------------------------------------------------------------------------
+
+
+def test_what_is_not_the_published_run_does_not_go_among_the_results():
+    question = recipe.QUESTION
+    assert question.options([]).to == RESULTS
+    assert question.options(["--seeds", "0"]).to == RESULTS  # a part of what is published
+    assert question.options(["--size", "32"]).to == common.TRIALS
+
+
+class Row(NamedTuple):
+    "A row for tests."
+
+    name: str
+    count: int
+    share: float
+
+
+ROWS = Table("rows", Row, key=("name",))
+
+
+def test_rows_come_back_and_newer_ones_take_their_place(tmp_path):
+    ROWS.keep(tmp_path, [Row("b", 1, 0.5), Row("b", 2, float("nan"))])
+    ROWS.keep(tmp_path, [Row("a, c", 3, 1 / 3)])
+    first, *others = ROWS.read(tmp_path)
+    assert first == ("a, c", 3, 0.33333)
+    assert [row.count for row in others] == [1, 2]
+    ROWS.keep(tmp_path, [Row("b", 4, 0.0)])
+    assert [row.count for row in ROWS.read(tmp_path)] == [3, 4]
+    assert ROWS.done(tmp_path) == {("a, c",), ("b",)}
+
+
+def test_an_interrupted_writing_leaves_the_old_file(tmp_path, monkeypatch):
+    ROWS.keep(tmp_path, [Row("a", 1, 0.5)])
+    forbid(common, "written", monkeypatch)
+    with pytest.raises(AssertionError):
+        ROWS.keep(tmp_path, [Row("b", 1, 0.5)])
+    assert [row.name for row in ROWS.read(tmp_path)] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name,count\na,1\n", "has the columns"),
+        ("name,share,count\na,0.5,1\n", "has the columns"),
+        ("name,count,share\na,many,0.5\n", "many"),
+        ("name,count,share\na,1\n", "the row"),
+    ],
+)
+def test_a_csv_that_its_script_would_not_write_is_refused(tmp_path, text, words):
+    ROWS.file(tmp_path).write_text(text, encoding="utf-8")
+    with pytest.raises(WrongColumns, match=words):
+        ROWS.read(tmp_path)
+
+
+@pytest.mark.parametrize("name", ALL_TABLES)
+def test_committed_csv(name):
+    "It is there, has the columns of today, and was made with the settings that are published."
+    table = ALL_TABLES[name]
+    rows = table.read(RESULTS)
+    assert rows == sorted(rows, key=table.key_of)
+    for script in quote.SCRIPTS.values():
+        size = script.QUESTION.how.get("size")
+        if table in script.TABLES and size and "size" in table.columns:
+            assert {row.size for row in rows} <= {size, *getattr(script, "SIZES", [])}
+
+
+def test_every_committed_csv_has_a_script():
+    files = {path.stem for path in RESULTS.iterdir() if path.name != ".gitkeep"}
+    assert files <= set(ALL_TABLES)
+
+
+@pytest.mark.parametrize("name", ALL_TABLES)
+def test_every_column_is_explained(name):
+    row = ALL_TABLES[name].row
+    program = (HERE / f"experiments/{row.__module__}.py").read_text(encoding="utf-8")
+    body = program.split(f"class {row.__name__}(")[1].split("\n\n\n")[0]
+    for column in row._fields:
+        if column not in ("seed", "made"):
+            assert re.search(rf"^    {column}: \w+  # .+$", body, re.M), f"{name}: {column}"
+
+
+# --- quotes ---------------------------------------------------------------------------------------
+
+
+def test_what_is_quoted_is_what_was_measured():
+    wrong = quote.faults()
+    assert not wrong, "\n".join([*wrong, "Measure, then run `python experiments/quote.py`"])
+
+
+def quoted_by_comments(root=HERE):
+    "The tables that documents quote: script and name."
+    for path in quote.documents(root):
+        for text in quote.read_texts(path):
+            for script, name, _ in quote.COMMENT.findall(text):
+                yield script, name
+
+
+def test_every_table_is_quoted_once(made_up):
+    tables = []
+    for script_name, script in quote.SCRIPTS.items():
+        tables += [(script_name, name) for name in script.tables(made_up)]
+    assert sorted(tables) == sorted(quoted_by_comments())
+
+
+def test_documents_name_scripts_that_are_there():
+    for path in [*quote.documents(), HERE / "README.md", HERE / "experiments/README.md"]:
+        for script in re.findall(
+            r"(?:experiments|tools)/\w+\.py", path.read_text(encoding="utf-8")
+        ):
+            assert (HERE / script).exists(), f"{path}: {script}"
+
+
+def test_the_folder_s_page_names_every_script_and_csv():
+    text = (HERE / "experiments/README.md").read_text(encoding="utf-8")
+    for name in [*(f"{script}.py" for script in quote.SCRIPTS), *ALL_TABLES]:
+        assert f"`{name}`" in text, name
+
+
+# --- CSVs that are made up, to try all this with --------------------------------------------------
+
+
+def made_up_recipe(folder):
+    rows = []
+    for variant in recipe.VARIANTS | recipe.EXERCISES:
+        for seed in range(10 if variant in recipe.VARIANTS else 3):
+            said = ("abd", 0.5 + seed / 20) if seed else ("chest", 0.67)
+            rows.append(
+                recipe.Training(ORIGINAL, variant, seed, 224, seed, 10, 1, 2, 0.5, *said, MADE)
+            )
+    recipe.RUNS.keep(folder, rows)
+
+
+def made_up_folds(folder):
+    rows = []
+    for films in (ORIGINAL, SIMULATED):
+        for knows in folds.RULES:
+            rows.append(folds.Answers(films, knows, 42, 70, 77, np.nan, MADE))
+        for seed in (42, 43, 44)[: 3 if films == ORIGINAL else 1]:
+            rows.append(folds.Answers(films, folds.NETWORK, seed, 33 + seed, 99, 0.07, MADE))
+    folds.RUNS.keep(folder, rows)
+
+
+def made_up_weights(folder):
+    rows = []
+    for size in weights.SIZES:
+        for allowed in (weights.TWO, weights.ANY):
+            key = (ORIGINAL, weights.WITHOUT_TEST, allowed, size)
+            rows.append(weights.Answers(*key, 71, 75, "train/abd/abd1", MADE))
+    key = (ORIGINAL, weights.EVERYTHING, weights.TWO, weights.CHOSEN_SIZE)
+    rows.append(weights.Answers(*key, 76, 77, "train/abd/abd1", MADE))
+    for size in weights.NEW_SIZES:
+        rows.append(weights.Answers(SIMULATED, weights.NEW, weights.TWO, size, 39, 40, "", MADE))
+    weights.RUNS.keep(folder, rows)
+
+
+def made_up_gate(folder):
+    others = [f"simulated {kind}" for kind in KINDS[2:]]
+    others += [gate.PICTURES, gate.SLICES, gate.LEG, gate.ELBOW]
+    for films in (ORIGINAL, SIMULATED):
+        gate.GATES.keep(folder, [gate.Fitted(films, 65, 0.4567, MADE)])
+        rows = []
+        for group in [*gate.SHOULD_PASS, *others]:
+            if films == ORIGINAL and group in gate.ORIGINALS.values():
+                continue
+            far = 0.35 if group in gate.SHOULD_PASS else 0.6
+            if group == "simulated hand":
+                far = 0.44
+            rows += [gate.Asked(films, group, i, far + i / 50) for i in range(4)]
+        gate.FILMS.keep(folder, rows)
+        for false_alarms in gate.FALSE_ALARMS:
+            row = gate.Splits(films, false_alarms, 300, 65, 12, int(3600 * false_alarms), MADE)
+            gate.MISTAKES.keep(folder, [row])
+
+
+def made_up_shortcuts(folder):
+    for films in (ORIGINAL, SIMULATED):
+        for measure, how in shortcuts.MEASURES.items():
+            rows = [shortcuts.Fact(films, measure, f, 0.8, 0.7, 0.9, MADE) for f in shortcuts.FACTS]
+            if measure in shortcuts.IN_THE_TABLES:
+                shortcuts.FACT_ROWS.keep(folder, rows)
+            for start, on in how.networks:
+                for seed in (42, 0, 1):
+                    counts = (6, 5, 0, seed % 5, 6, 6, 3, 10, 76, 70, 4)
+                    key = (films, measure, start, on, seed)
+                    row = shortcuts.Network(*key, 128, *counts, 0.14, 0.02, 0.023, MADE)
+                    shortcuts.NETWORKS.keep(folder, [row])
+
+
+def made_up_maps(folder):
+    questions = [("anatomy", "chest"), ("anatomy", "abd"), ("marker", "chest")]
+    lines = [("CAM", -1)]
+    lines += [(method, -block) for method in ("Grad-CAM", "HiResCAM") for block in range(1, 9)]
+    for network in maps.NETWORKS:
+        for label in CLASSES:
+            maps.ANSWERS.keep(folder, [maps.Answers(network, 0, 224, label, 3, 0, 1, MADE)])
+        rows = []
+        for question in questions:
+            for line in lines:
+                for film in range(3):
+                    values = (0.5 + film / 10, 0.4, 0.9, film % 2)
+                    rows.append(maps.Heat(network, 0, *question, *line, film, *values))
+        maps.HEAT.keep(folder, rows)
+
+
+def made_up_audit(folder):
+    rows = []
+    for what in (audit.WITH_MARKS, audit.WITHOUT_MARKS, *audit.PLURALS):
+        rows.append(audit.Count(audit.MARKS, SIMULATED, what, 3, 9, np.nan, MADE))
+    for films, question in ((SIMULATED, audit.DIFFERENT), (ORIGINAL, audit.ORIGINAL_PAIRS)):
+        for what in (*audit.DUPLICATE, audit.SOURCE):
+            rows.append(audit.Count(question, films, what, 2, 1200, 0.97, MADE))
+    for films in (ORIGINAL, SIMULATED):
+        for change in audit.CHANGES:
+            rows.append(audit.Count(audit.COPIES, films, change, 77, 78, 0.965, MADE))
+    audit.COUNTS.keep(folder, rows)
+
+
+def made_up_beam(folder):
+    names = set()
+    for sentence in quote.sentences():
+        names |= {name for script, name in sentence.names if script == "beam"}
+    rows = []
+    for name in names:
+        unit = "heart / lungs" if name.startswith("ratio") else "%"
+        rows.append(beam.Quantity(name, 0.4 if name.startswith("ratio") else 12.3, unit, MADE))
+    beam.VALUES.keep(folder, rows)
+
+
+@pytest.fixture(scope="session")
+def made_up(tmp_path_factory):
+    "A folder with a CSV of each kind, full of made-up numbers."
+    folder = tmp_path_factory.mktemp("made_up")
+    for script in quote.SCRIPTS:
+        globals()[f"made_up_{script}"](folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def made_up_results(made_up):
+    "What these CSVs say."
+    return quote.Results(made_up)
+
+
+@pytest.fixture(scope="session")
+def written(made_up_results, tmp_path_factory):
+    "A copy of all documents, brought up to date with the made-up numbers; do not change it."
+    root = tmp_path_factory.mktemp("documents")
+    for path in quote.documents():
+        copy = root / path.relative_to(HERE)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
+    list(quote.quotes(root, made_up_results, write=True))
+    return root
+
+
+@pytest.fixture
+def documents(written, tmp_path):
+    "A copy of them that may be changed."
+    return shutil.copytree(written, tmp_path / "documents")
+
+
+def test_documents_that_were_brought_up_to_date_have_no_faults(written, made_up_results):
+    assert quote.faults(written, made_up_results) == []
+
+
+def test_only_what_is_quoted_is_changed(written):
+    "As many cells, and the same text round about the numbers."
+    for path in quote.documents():
+        before = quote.read_texts(path)
+        after = quote.read_texts(written / path.relative_to(HERE))
+        assert [bool(text) for text in before] == [bool(text) for text in after]
+        for old, new in zip(before, after, strict=True):
+            if old != new:
+                assert without_quotes(old) == without_quotes(new)
+
+
+def without_quotes(text):
+    "A text without its quoted tables and without numbers."
+    text = quote.COMMENT.sub("", text)
+    for sentence in quote.sentences():
+        text = sentence.pattern.sub("", text)
+    return quote.one_line(text)
+
+
+def tampered(texts, pattern, replace):
+    "Texts in which the first place that a pattern finds is changed."
+    for i, text in enumerate(texts):
+        if re.search(pattern, text):
+            return [*texts[:i], re.sub(pattern, replace, text, count=1), *texts[i + 1 :]]
+    raise AssertionError(f"{pattern} is not there")
+
+
+def other_digit(match):
+    "What was found, with another last digit."
+    text = match[0]
+    place = max(i for i, character in enumerate(text) if character.isdigit())
+    return f"{text[:place]}{(int(text[place]) + 1) % 10}{text[place + 1 :]}"
+
+
+def table_pattern(script, name):
+    "What finds a quoted table with its comment."
+    return rf"<!-- from experiments/{script}\.py: {name} -->\n*((?:\|.*(?:\n|$))*)"
+
+
+@pytest.mark.parametrize(("script", "name"), sorted(quoted_by_comments()))
+def test_a_digit_changed_by_hand_in_a_table_is_a_fault(written, made_up_results, script, name):
+    pattern = table_pattern(script, name)
+    for path in quote.documents(written):
+        texts = quote.read_texts(path)
+        if any(re.search(pattern, text) for text in texts):
+            texts = tampered(texts, pattern, other_digit)
+            found = list(quote.quoted_tables(path, texts, made_up_results))
+            (wrong,) = [table for table in found if not table.is_right]
+            assert f"{script}.{name}" in wrong.where
+
+
+@pytest.mark.parametrize("sentence", quote.sentences(), ids=lambda sentence: sentence.text[:40])
+def test_a_digit_changed_by_hand_in_a_sentence_is_a_fault(written, made_up_results, sentence):
+    texts = quote.read_texts(written / sentence.file)
+    assert all(number.is_right for number in found_in(sentence, texts, made_up_results))
+
+    def change(match):
+        "The sentence with another first number."
+        start, end = (place - match.start() for place in match.span(1))
+        return f"{match[0][:start]}00{match[0][end:]}"
+
+    texts = tampered(texts, sentence.pattern, change)
+    (wrong,) = [n for n in found_in(sentence, texts, made_up_results) if not n.is_right]
+    assert wrong.old == "00"
+
+
+def found_in(sentence, texts, results):
+    "The numbers of a sentence as some texts have them, which are left as they are."
+    return list(quote.quoted_numbers(sentence, [*texts], results))
+
+
+def test_a_change_in_a_file_is_found(documents, made_up_results):
+    for name, pattern in [
+        ("nbs/05_augment.ipynb", table_pattern("shortcuts", "facts")),
+        ("rsna_cls/weights/README.md", table_pattern("weights", "card")),
+        ("nbs/lessons/01_first_classifier.ipynb", "this network called the elbow.*"),
+    ]:
+        path = documents / name
+        quote.write_texts(path, tampered(quote.read_texts(path), pattern, other_digit))
+    assert len(quote.faults(documents, made_up_results)) == 3
+
+
+def test_a_reworded_sentence_is_a_fault(documents, made_up_results):
+    path = documents / "nbs/17_gate.ipynb"
+    texts = tampered(quote.read_texts(path), "With the 8 originals as the", "Against the")
+    quote.write_texts(path, texts)
+    (fault,) = quote.faults(documents, made_up_results)
+    assert "there 0 times" in fault
+
+
+def test_another_number_in_a_csv_is_a_fault(written, made_up, tmp_path):
+    folder = shutil.copytree(made_up, tmp_path / "csvs")
+    file = folder / "gate.csv"
+    file.write_text(file.read_text().replace("0.4567", "0.4987"))
+    assert any(
+        "limit 0.499" in fault or "0.499" in fault
+        for fault in quote.faults(written, quote.Results(folder))
+    )
+
+
+def test_a_csv_with_other_columns_is_a_fault(written, made_up, tmp_path):
+    folder = shutil.copytree(made_up, tmp_path / "csvs")
+    file = folder / "gate.csv"
+    file.write_text(file.read_text().replace("limit", "bound"))
+    assert any("has the columns" in fault for fault in quote.faults(written, quote.Results(folder)))
+
+
+def test_a_missing_csv_is_said_once(written, made_up, tmp_path):
+    folder = shutil.copytree(made_up, tmp_path / "csvs")
+    (folder / "maps_heat.csv").unlink()
+    (fault,) = quote.faults(written, quote.Results(folder))
+    assert "maps_heat.csv is missing" in fault and "python experiments/maps.py" in fault
+
+
+# --- words ----------------------------------------------------------------------------------------
+
+
+def test_words():
+    assert common.listed([1, 2, 3]) == "1, 2 and 3" and common.listed([1]) == "1"
+    assert common.seeds_in_words([2, 0, 1]) == "0 to 2"
+    assert common.seeds_in_words([0, 1]) == "0 and 1"
+    assert common.times(1) == "once" and common.times(9) == "nine times"
+    assert common.share(10, 10) == "0.72–1.00" and common.per_cent(9, 9) == "70–100 %"
+    assert common.share(1.5, 5) == f"{common.share(1, 5)[:4]}–{common.share(2, 5)[5:]}"
+    assert common.markdown(["a", "b"], [[1, 2]]) == "| a | b |\n|---|---|\n| 1 | 2 |"
