@@ -14,8 +14,6 @@ import numpy as np
 from common import Question, Table, made, say
 from rsna_cls import KEV, MU, simulate_film, transmission
 
-PATIENT = 62
-
 
 class Quantity(NamedTuple):
     "One number."
@@ -28,7 +26,7 @@ class Quantity(NamedTuple):
 
 VALUES = Table("beam", Quantity, key=("name",))
 TABLES = (VALUES,)
-QUESTION = Question(__doc__, which=dict(patients=[PATIENT]), how=dict(size=320))
+QUESTION = Question(__doc__, which={}, how=dict(patient=62, size=320))
 
 
 def stopped(material: str, kev: int) -> float:
@@ -107,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     "The command line."
     given = QUESTION.options(arguments)
     rows = []
-    for name, value, unit in [*of_beams(), *of_films(given.patients[0], given.size)]:
+    for name, value, unit in [*of_beams(), *of_films(given.patient, given.size)]:
         rows.append(Quantity(name, float(value), unit, made()))
         say(f"{name}: {value:.3g} {unit}")
     VALUES.keep(given.to, rows)

@@ -8,7 +8,6 @@ notebooks quote, by name; and `numbers`, what sentences quote, by name. `quote.p
 import csv
 import io
 import os
-import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -59,7 +58,7 @@ class Question:
 
     doc: str  # the script's docstring
     which: dict[str, list]  # what to measure: any part of it may be measured by itself
-    how: dict[str, int] = field(default_factory=dict)  # settings that change what a row means
+    how: dict[str, int | str] = field(default_factory=dict)  # what changes a row's meaning
 
     def options(self, arguments: Sequence[str] | None = None) -> Namespace:
         "The command line's options, with `to`, the folder for the CSVs."
@@ -67,17 +66,21 @@ class Question:
         for name, default in self.which.items():
             kind = type(default[0])
             parser.add_argument(f"--{name}", type=kind, nargs="+", default=default)
-        for name, number in self.how.items():
-            parser.add_argument(f"--{name}", type=int, default=number)
-        parser.add_argument("--fresh", action="store_true", help="measure again what is there")
+        for name, setting in self.how.items():
+            parser.add_argument(f"--{name}", type=type(setting), default=setting)
         parser.add_argument("--to", type=Path, help="folder for the CSVs")
         given = parser.parse_args(arguments)
 
-        is_published = all(getattr(given, name) == number for name, number in self.how.items())
         if given.to is None:
-            given.to = RESULTS if is_published else TRIALS
+            given.to = RESULTS if self.is_published(given) else TRIALS
         print(f"Writing to {given.to}", flush=True)
         return given
+
+    def is_published(self, given: Namespace) -> bool:
+        "Whether these options are a part of what is published, with its settings."
+        is_part = all(set(getattr(given, name)) <= set(whole) for name, whole in self.which.items())
+        is_same = all(getattr(given, name) == setting for name, setting in self.how.items())
+        return is_part and is_same
 
 
 # --- CSVs with declared columns ------------------------------------------------------------------
@@ -241,7 +244,7 @@ def quiet() -> Iterator[None]:
 
 def say(*words: Any) -> None:
     "One line about what was done."
-    print(*words, flush=True, file=sys.stdout)
+    print(*words, flush=True)
 
 
 # --- words ----------------------------------------------------------------------------------------
@@ -302,7 +305,6 @@ def per_cent(k: float, n: int) -> str:
 
 def markdown(columns: Sequence[str], rows: Iterable[Sequence]) -> str:
     "A table in Markdown."
-    lines = [columns, ["---"] * len(columns), *rows]
-    written = ["| " + " | ".join(str(cell) for cell in line) + " |" for line in lines]
-    written[1] = "|" + "---|" * len(columns)
-    return "\n".join(written)
+    lines = ["| " + " | ".join(str(cell) for cell in row) + " |" for row in (columns, *rows)]
+    lines.insert(1, "|" + "---|" * len(columns))
+    return "\n".join(lines)

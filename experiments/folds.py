@@ -85,20 +85,29 @@ def networks(films: str, seed: int, size: int, epochs: int, folds: int) -> Answe
     return Answers(films, NETWORK, seed, right, len(table), ece, made())
 
 
+def keys(given) -> Iterator[tuple]:
+    "All runs that are asked for: the rules' and the networks'."
+    for films in given.films:
+        for knows in RULES:
+            yield films, knows, RULE_SEED
+        for seed in given.seeds if films == ORIGINAL else given.seeds[:1]:
+            yield films, NETWORK, seed
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     "The command line."
     given = QUESTION.options(arguments)
-    done = set() if given.fresh else RUNS.done(given.to)
-    for films in given.films:
-        if (films, "nothing", RULE_SEED) not in done:
-            RUNS.keep(given.to, rules(films, given.folds))
-            say(f"{films}, rules: done")
-        for seed in given.seeds if films == ORIGINAL else given.seeds[:1]:
-            if (films, NETWORK, seed) in done:
-                continue
+    done = RUNS.done(given.to)
+    for films, knows, seed in keys(given):
+        if (films, knows, seed) in done:
+            continue
+        if knows == NETWORK:
             run = networks(films, seed, given.size, given.epochs, given.folds)
             RUNS.keep(given.to, [run])
             say(f"{films}, networks, seed {seed}: {run.right} of {run.n} right")
+        elif knows == next(iter(RULES)):  # all rules are asked at once
+            RUNS.keep(given.to, rules(films, given.folds))
+            say(f"{films}, rules: done")
 
 
 # --- what is quoted -------------------------------------------------------------------------------
@@ -138,13 +147,10 @@ def numbers(folder: Path) -> dict[str, str]:
         "network_n": str(original[0].n),
         "network_n_simulated": str(simulated[0].n),
     }
-    names = {"nothing": "nothing", "width and height": "size", "8×8 thumbnail": "thumbnail"}
+    names = {"width and height": "size", "8×8 thumbnail": "thumbnail"}
     for run in runs:
-        if run.knows in names:
-            name = names[run.knows]
-            if run.films == SIMULATED:
-                name += "_simulated"
-            by_name[name] = f"{run.right} of {run.n}"
+        if run.films == ORIGINAL and run.knows in names:
+            by_name[names[run.knows]] = f"{run.right} of {run.n}"
     return by_name
 
 

@@ -9,7 +9,6 @@ the share of films refused by mistake what `false_alarms` says? Five minutes on 
 
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from math import ceil
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +26,7 @@ from common import (
     Question,
     Table,
     course,
+    devices,
     listed,
     made,
     markdown,
@@ -39,7 +39,7 @@ from rsna_cls import KINDS, BadFilm, Course, Gate, auroc_interval, film_files, l
 
 FALSE_ALARMS = (0.02, 0.1, 0.2)
 NEIGHBOURS = 3  # how many the gate compares a film with
-PHOTOGRAPHS = (  # that scikit-image brings along; those that it would have to download are left out
+PHOTOGRAPHS = (  # those that scikit-image need not download
     "astronaut",
     "camera",
     "cat",
@@ -124,8 +124,7 @@ def photographs() -> list[Image.Image]:
 
     pictures = list(load_sample_images().images)
     for name in PHOTOGRAPHS:
-        with suppress(Exception):  # not in the package, and no internet
-            pictures.append(np.asarray(getattr(data, name)()))
+        pictures.append(np.asarray(getattr(data, name)()))
     greys = []
     for pixels in pictures:
         if pixels.dtype != np.uint8:
@@ -368,7 +367,7 @@ def tables(folder: Path) -> dict[str, str]:
 
 def numbers(folder: Path) -> dict[str, str]:
     "What sentences quote."
-    by_name = {}
+    by_name = {"device": devices(gate.made for gate in GATES.read(folder))}
     for gate in GATES.read(folder):
         by_name[f"limit_{gate.gate}"] = f"{gate.limit:.3f}"
         by_name[f"known_{gate.gate}"] = str(gate.known)

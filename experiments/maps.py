@@ -11,6 +11,7 @@ and one with random weights, untrained. Every film that is measured is new to al
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -211,6 +212,11 @@ def ask(network: str, seed: int, given) -> tuple[list[Answers], list[Heat]]:
     return answers, heats
 
 
+def keys(given) -> Iterator[tuple]:
+    "All networks that are asked for."
+    return product(given.networks, given.seeds)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     "The command line."
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -218,11 +224,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         draw(summary(RESULTS), FIGURE)
         return
     given = QUESTION.options(arguments)
-    done = set() if given.fresh else HEAT.done(given.to)
-    for network in given.networks:
-        for seed in given.seeds:
-            if (network, seed) in done:
-                continue
+    done = HEAT.done(given.to)
+    for network, seed in keys(given):
+        if (network, seed) not in done:
             answers, heats = ask(network, seed, given)
             ANSWERS.keep(given.to, answers)
             HEAT.keep(given.to, heats)
@@ -244,6 +248,7 @@ def summary(folder: Path) -> pd.DataFrame:
         mass = mean_interval(of_films["mass"])
         row = dict(zip(KEYS, key, strict=True))
         row |= dict(mass=mass["mean"], low=mass["low"], high=mass["high"], n=mass["n"])
+        row["films"] = len(of_films)
         row |= {name: of_films[name].mean() for name in ("area", "allowed", "hit")}
         means.append(row)
     return pd.DataFrame(means)
@@ -294,7 +299,10 @@ def mass_in_words(row: pd.Series) -> str:
     "A share of heat with its interval."
     if not row["n"]:
         return "no heat at all"
-    return f"{row['mass']:.2f} ({row['low']:.2f}–{row['high']:.2f})"
+    words = f"{row['mass']:.2f} ({row['low']:.2f}–{row['high']:.2f})"
+    if row["n"] < row["films"]:  # in some films no place speaks for the class
+        return f"{words}, n = {row['n']}"
+    return words
 
 
 QUOTED = [("CAM", -1)]  # the methods and blocks of the table
@@ -366,6 +374,12 @@ def numbers(folder: Path) -> dict[str, str]:
     row_of = means[is_marker].set_index(["method", "block"])
     early = [f"{row_of.loc[('Grad-CAM', block)]['mass']:.2f}" for block in (-2, -3, -4)]
     by_name["marker_early"] = ", ".join(early)
+
+    is_early = (means["measured"] == "marker") & (means["method"] == "Grad-CAM")
+    at_early = means[is_early & (means["block"] == -4)].set_index("network")
+    for name, network in (("ignored", AS_THEY_ARE), ("followed", ONLY_MARKER)):
+        by_name[f"{name}_heat"] = f"{at_early.loc[network, 'mass']:.2f}"
+        by_name[f"{name}_hit"] = f"{at_early.loc[network, 'hit']:.2f}"
     return by_name
 
 

@@ -54,7 +54,9 @@ class Sentence(NamedTuple):
         "What finds it, whatever numbers stand in it and wherever its lines are broken."
         literal = [re.escape(part) for part in PLACE.split(self.text)[::3]]
         spaced = [re.sub(r"(?:\\\s|\s)+", r"\\s+", part) for part in literal]
-        return re.compile(rf"((?:(?!\n\n)[\s\S]){{1,{LONGEST}}}?)".join(spaced))
+        # A full stop before a digit belongs to the number.
+        ended = [re.sub(r"^\\\.", r"\\.(?!\\d)", part) for part in spaced]
+        return re.compile(rf"((?:(?!\n\n)[\s\S]){{1,{LONGEST}}}?)".join(ended))
 
     @property
     def names(self) -> list[tuple[str, str]]:

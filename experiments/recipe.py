@@ -6,7 +6,7 @@
 seeds; four more, of the lesson's exercises, with the first three of these seeds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -88,19 +88,24 @@ def measure(films: str, variant: str, seed: int, size: int) -> Training:
     )
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    "The command line."
-    given = QUESTION.options(arguments)
-    done = set() if given.fresh else RUNS.done(given.to)
+def keys(given) -> Iterator[tuple]:
+    "All runs that are asked for."
     for films in given.films:
         for variant in VARIANTS | EXERCISES:
             seeds = given.seeds if variant in VARIANTS else given.seeds[:EXERCISE_SEEDS]
             for seed in seeds:
-                if (films, variant, seed) in done:
-                    continue
-                run = measure(films, variant, seed, given.size)
-                RUNS.keep(given.to, [run])
-                say(f"{films}, {variant}, seed {seed}: {run.val_right} of {run.val_n} right")
+                yield films, variant, seed
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    "The command line."
+    given = QUESTION.options(arguments)
+    done = RUNS.done(given.to)
+    for key in keys(given):
+        if key not in done:
+            run = measure(*key, given.size)
+            RUNS.keep(given.to, [run])
+            say(f"{', '.join(map(str, key))}: {run.val_right} of {run.val_n} right")
 
 
 # --- what is quoted -------------------------------------------------------------------------------
@@ -168,7 +173,8 @@ def numbers(folder: Path) -> dict[str, str]:
         runs = trainings(folder, variant)
         name = variant.replace(" ", "_").replace(".", "")
         by_name[name] = listed(runs["val_right"])
-        by_name[f"{name}_losses"] = listed(f"{loss:.3g}" for loss in runs["valid_loss"])
+    losses = trainings(folder, "rate 0.2")["valid_loss"]
+    by_name["rate_02_losses"] = listed(f"{loss:.3g}" for loss in losses)
     return by_name
 
 

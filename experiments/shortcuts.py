@@ -273,35 +273,41 @@ def audited(films: str, measure: str, path: Path) -> Iterator[Fact]:
         yield Fact(films, measure, fact, *numbers_of_row, made())
 
 
+def keys(films: str, given) -> Iterator[tuple]:
+    "All networks that are asked for, of one course."
+    for measure in given.measures:
+        for weights, on in MEASURES[measure].networks:
+            for seed in given.seeds:
+                yield films, measure, weights, on, seed
+
+
 def measure_films(films: str, given, home: Path) -> None:
     "Everything about one course."
-    facts_done = set() if given.fresh else FACT_ROWS.done(given.to)
-    done = set() if given.fresh else NETWORKS.done(given.to)
-    held_back = by_class(course(films), "val", "test")
-    elsewhere = from_elsewhere(films, home)
-
     for measure in given.measures:
-        how = MEASURES[measure]
-        if measure in IN_THE_TABLES and (films, measure) not in facts_done:
+        if measure in IN_THE_TABLES and (films, measure) not in FACT_ROWS.done(given.to):
             path = remade(films, measure, AS_IT_IS, home)
             FACT_ROWS.keep(given.to, audited(films, measure, path))
-        for weights, on in how.networks:
-            for seed in given.seeds:
-                key = (films, measure, weights, on, seed)
-                if key in done:
-                    continue
-                learn = trained(
-                    remade(films, measure, on, home),
-                    seed,
-                    "simulated" if weights == EMBEDDED else None,
-                    EPOCHS[weights],
-                    size=given.size,
-                    marks=how.marks,
-                )
-                answers = ask(learn, how.change, held_back, elsewhere)
-                row = Network(*key, size=given.size, **answers, made=made())
-                NETWORKS.keep(given.to, [row])
-                say(f"{', '.join(map(str, key))}: {row.changed} answers changed by the square")
+
+    held_back = by_class(course(films), "val", "test")
+    elsewhere = from_elsewhere(films, home)
+    done = NETWORKS.done(given.to)
+    for key in keys(films, given):
+        if key in done:
+            continue
+        _, measure, weights, on, seed = key
+        how = MEASURES[measure]
+        learn = trained(
+            remade(films, measure, on, home),
+            seed,
+            "simulated" if weights == EMBEDDED else None,
+            EPOCHS[weights],
+            size=given.size,
+            marks=how.marks,
+        )
+        answers = ask(learn, how.change, held_back, elsewhere)
+        row = Network(*key, size=given.size, **answers, made=made())
+        NETWORKS.keep(given.to, [row])
+        say(f"{', '.join(map(str, key))}: {row.changed} answers changed by the square")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -423,7 +429,7 @@ def per_cents(shares: pd.Series) -> str:
 def numbers(folder: Path) -> dict[str, str]:
     "What sentences quote; a name ends in the films it is about."
     by_name = {
-        "seeds": listed(QUESTION.which["seeds"]),
+        "seeds": listed(pick(folder, ORIGINAL, NONE, RANDOM, MARKED)["seed"]),
         "device": devices(NETWORKS.frame(folder)["made"]),
     }
     facts = {(row.films, row.measure, row.fact): row for row in FACT_ROWS.read(folder)}
@@ -446,24 +452,29 @@ def numbers(folder: Path) -> dict[str, str]:
         unschooled = pick(folder, films, NONE, RANDOM, MARKED)
         control = pick(folder, films, NONE, RANDOM, AS_IT_IS)
         mixed = pick(folder, films, MIXED, RANDOM, MARKED)
-        half = pick(folder, films, HALF_MIXED, RANDOM, MARKED)
         careful = pick(folder, films, RANDOM_MARKS, RANDOM, MARKED)
         by_name[f"schooled_{films}"] = counts(schooled["changed"])
         by_name[f"changed_{films}"] = counts(unschooled["changed"])
         by_name[f"mixed_{films}"] = counts(mixed["changed"])
-        by_name[f"half_{films}"] = counts(half["changed"])
         by_name[f"hits_{films}"] = counts(unschooled["hits"])
         by_name[f"heat_{films}"] = per_cents(unschooled["heat"])
         by_name[f"heat_last_{films}"] = per_cents(unschooled["heat_last"])
         by_name[f"control_heat_{films}"] = per_cents(control["heat"])
-        by_name[f"elsewhere_{films}"] = listed(unschooled["elsewhere_right"])
-        by_name[f"elsewhere_mixed_{films}"] = listed(mixed["elsewhere_right"])
-        by_name[f"elsewhere_n_{films}"] = str(unschooled["elsewhere"].iloc[0])
+        by_name[f"control_heat_last_{films}"] = per_cents(control["heat_last"])
         by_name[f"abdomens_{films}"] = str(unschooled["abdomens"].iloc[0])
         by_name[f"chests_{films}"] = str(unschooled["chests"].iloc[0])
         for name, runs in (("plain", unschooled), ("careful", careful)):
             by_name[f"{name}_abd_{films}"] = listed(runs["marked_abd_called_chest"])
             by_name[f"{name}_chest_{films}"] = listed(runs["chest_called_chest"])
+
+    # Of one course only.
+    half = pick(folder, ORIGINAL, HALF_MIXED, RANDOM, MARKED)
+    by_name["half_original"] = counts(half["changed"])
+    unschooled = pick(folder, SIMULATED, NONE, RANDOM, MARKED)
+    mixed = pick(folder, SIMULATED, MIXED, RANDOM, MARKED)
+    by_name["elsewhere_simulated"] = listed(unschooled["elsewhere_right"])
+    by_name["elsewhere_mixed_simulated"] = listed(mixed["elsewhere_right"])
+    by_name["elsewhere_n_simulated"] = str(unschooled["elsewhere"].iloc[0])
     return by_name
 
 

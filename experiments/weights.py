@@ -1,7 +1,7 @@
 """What the embedded weights are worth by themselves: the rows of their model card.
 
     RSNA_CLS_DATA=my_films.zip python experiments/weights.py
-    python experiments/weights.py --films simulated --to my_folder --weights my_weights.safetensors
+    python experiments/weights.py --films simulated --weights my_weights.safetensors
 
 The layer that names kinds is asked about the original films, of which none was learned from, and
 about new simulated ones. The two original test films are asked at one size only, which was chosen
@@ -23,6 +23,7 @@ from common import (
     Question,
     Table,
     course,
+    devices,
     made,
     markdown,
     new_films,
@@ -64,8 +65,8 @@ RUNS = Table("weights", Answers, key=("films", "part", "allowed", "size"))
 TABLES = (RUNS, *recipe.TABLES)
 QUESTION = Question(
     __doc__,
-    which=dict(films=[ORIGINAL, SIMULATED], sizes=SIZES, weights=[str(EMBEDDED_WEIGHTS)]),
-    how=dict(n=40),
+    which=dict(films=[ORIGINAL, SIMULATED], sizes=SIZES),
+    how=dict(n=40, weights=str(EMBEDDED_WEIGHTS)),
 )
 
 
@@ -131,7 +132,7 @@ def ask_new(net: nn.Module, size: int, n: int) -> Answers:
 def main(arguments: Sequence[str] | None = None) -> None:
     "The command line."
     given = QUESTION.options(arguments)
-    net = network(Path(given.weights[0]))
+    net = network(Path(given.weights))
     for films in given.films:
         for size in given.sizes:
             if films == ORIGINAL:
@@ -191,7 +192,7 @@ def tables(folder: Path) -> dict[str, str]:
         ],
         [
             f"chest or abdomen, `fc`, with the test films, at {everything.size} px, the size "
-            "chosen beforehand; asked once, at the end",
+            "chosen beforehand",
             f"{with_interval(everything)}; wrong: {', '.join(everything.wrong.split()) or 'none'}",
         ],
         [
@@ -214,6 +215,7 @@ def numbers(folder: Path) -> dict[str, str]:
         "n": str(everything.n),
         "interval": per_cent(everything.right, everything.n),
         "size": str(everything.size),
+        "device": devices(run.made for run in RUNS.read(folder)),
     }
 
 

@@ -76,8 +76,6 @@ def test_recipe(toy, tmp_path, monkeypatch):
     assert {(row.val_n, row.test_n, row.elbow in CLASSES) for row in rows} == {(6, 2, True)}
     forbid(recipe, "trained", monkeypatch)  # a run that is there is not made again
     assert run(recipe, tmp_path, *arguments)["recipe"] == rows
-    with pytest.raises(AssertionError, match="called again"):
-        run(recipe, tmp_path, *arguments, "--fresh")
 
 
 @pytest.mark.slow(seconds=8)
@@ -199,7 +197,9 @@ def test_what_is_not_the_published_run_does_not_go_among_the_results():
     question = recipe.QUESTION
     assert question.options([]).to == RESULTS
     assert question.options(["--seeds", "0"]).to == RESULTS  # a part of what is published
+    assert question.options(["--seeds", "99"]).to == common.TRIALS
     assert question.options(["--size", "32"]).to == common.TRIALS
+    assert weights.QUESTION.options(["--weights", "mine"]).to == common.TRIALS
 
 
 class Row(NamedTuple):
@@ -249,19 +249,41 @@ def test_a_csv_that_its_script_would_not_write_is_refused(tmp_path, text, words)
 
 @pytest.mark.parametrize("name", ALL_TABLES)
 def test_committed_csv(name):
-    "It is there, has the columns of today, and was made with the settings that are published."
+    "It is there, in order, and has the columns of today."
     table = ALL_TABLES[name]
     rows = table.read(RESULTS)
     assert rows == sorted(rows, key=table.key_of)
-    for script in quote.SCRIPTS.values():
-        size = script.QUESTION.how.get("size")
-        if table in script.TABLES and size and "size" in table.columns:
-            assert {row.size for row in rows} <= {size, *getattr(script, "SIZES", [])}
+
+
+@pytest.mark.parametrize("script", [recipe, folds, maps], ids=lambda script: script.__name__)
+def test_every_run_that_is_published_is_there(script):
+    published = script.QUESTION.options([])
+    assert script.TABLES[-1].done(RESULTS) == set(script.keys(published))
+
+
+def test_every_network_with_a_shortcut_is_there():
+    published = shortcuts.QUESTION.options([])
+    asked_for = {key for films in published.films for key in shortcuts.keys(films, published)}
+    assert shortcuts.NETWORKS.done(RESULTS) == asked_for
+
+
+@pytest.mark.parametrize("script", [recipe, shortcuts, maps], ids=lambda script: script.__name__)
+def test_published_runs_were_made_at_the_published_size(script):
+    for table in script.TABLES:
+        if "size" in table.columns:
+            assert {row.size for row in table.read(RESULTS)} == {script.QUESTION.how["size"]}
 
 
 def test_every_committed_csv_has_a_script():
-    files = {path.stem for path in RESULTS.iterdir() if path.name != ".gitkeep"}
-    assert files <= set(ALL_TABLES)
+    assert {path.stem for path in RESULTS.iterdir()} == set(ALL_TABLES)
+
+
+def test_every_number_is_quoted(made_up):
+    quoted = {name for sentence in quote.sentences() for name in sentence.names}
+    for script_name, script in quote.SCRIPTS.items():
+        for name in script.numbers(made_up):
+            if script is not recipe:  # the card of the weights takes some of its numbers
+                assert (script_name, name) in quoted, f"{script_name}.{name}"
 
 
 @pytest.mark.parametrize("name", ALL_TABLES)

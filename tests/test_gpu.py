@@ -123,7 +123,7 @@ def judge(check: str, difference: float, limit: float, cpu: Any = "", gpu: Any =
 
 def print_table() -> None:
     "The table as Markdown, after a line that says what it was measured on."
-    card = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    card = torch.cuda.get_device_name()
     tf32 = "on" if torch.backends.cudnn.allow_tf32 else "off"
     print(
         f"\n\n{card}; torch {torch.__version__}, fastai {metadata.version('fastai')}, "
@@ -196,25 +196,23 @@ def quiet() -> Iterator[None]:
 
 def synchronise() -> None:
     "Wait until the GPU has done what it was told."
-    if DEVICE.type == "cuda":
-        torch.cuda.synchronize()
+    torch.cuda.synchronize()
 
 
 def memory_in_use() -> int:
     "Bytes of the GPU's memory that tensors hold."
     gc.collect()
     synchronise()
-    return torch.cuda.memory_allocated() if DEVICE.type == "cuda" else 0
+    return torch.cuda.memory_allocated()
 
 
 def peak_memory(action: Callable[[], Any]) -> int:
     "Bytes of the GPU's memory that an action holds at most, beyond what was in use before."
     before = memory_in_use()
-    if DEVICE.type == "cuda":
-        torch.cuda.reset_peak_memory_stats()
+    torch.cuda.reset_peak_memory_stats()
     action()
     synchronise()
-    return torch.cuda.max_memory_allocated() - before if DEVICE.type == "cuda" else 0
+    return torch.cuda.max_memory_allocated() - before
 
 
 def device_of(model: torch.nn.Module) -> str:
@@ -462,7 +460,7 @@ def test_features(folder: Any, precision: str) -> None:
         on_gpu = features(films, sizes, blocks=2)
     with on_the_cpu():
         on_cpu = features(films, sizes, blocks=2)
-    difference = max(relative(a, b) for a, b in zip(on_gpu, on_cpu, strict=True))
+    difference = np.max([relative(a, b) for a, b in zip(on_gpu, on_cpu, strict=True)])
     judge(f"features, share of the largest, {precision}", difference, ANSWERS_LIMIT[precision])
 
 
@@ -488,12 +486,12 @@ class MapLimits(NamedTuple):
     heat: float  # there: the share of the heat that lies elsewhere
 
 
-# With every rounding done otherwise on the CPU, in TF32 too, up to half of these came out. That is
-# much for the early blocks in TF32: Grad-CAM there adds up terms that nearly cancel each other.
+# The early blocks differ most: Grad-CAM there adds up terms that nearly cancel each other. In TF32
+# an H200 was a fifth of the largest value off, and 0.04 of the heat.
 MAP_LIMITS = {
     "float64": MapLimits(last=1e-5, earlier=1e-5, heat=1e-5),
     "float32": MapLimits(last=1e-3, earlier=0.3, heat=0.05),
-    "TF32": MapLimits(last=2e-2, earlier=1.0, heat=0.5),
+    "TF32": MapLimits(last=2e-2, earlier=0.6, heat=0.2),
 }
 
 
@@ -558,8 +556,9 @@ def test_maps(
     judged = [(f"{label}: last block, largest", largest_share(on_gpu[-1], on_cpu[-1]), limits.last)]
     earlier = [block for block in on_cpu if block != -1]
     if earlier:
-        largest = max(largest_share(on_gpu[block], on_cpu[block]) for block in earlier)
-        heat = max(heat_elsewhere(on_gpu[block], on_cpu[block]) for block in earlier)
+        # NumPy's `max` gives nan where there is one, Python's may pass it over.
+        largest = np.max([largest_share(on_gpu[block], on_cpu[block]) for block in earlier])
+        heat = np.max([heat_elsewhere(on_gpu[block], on_cpu[block]) for block in earlier])
         judged.append((f"{label}: blocks −8 to −2, largest", largest, limits.earlier))
         judged.append((f"{label}: blocks −8 to −2, heat elsewhere", heat, limits.heat))
     for check, difference, limit in judged:
