@@ -443,7 +443,8 @@ def numbers(folder: Path) -> dict[str, str]:
         for name, measure in sizes.items():
             row = facts[films, measure, "border"]
             by_name[f"border_{name}_{films}"] = f"{row.accuracy:.2f}"
-            by_name[f"border_{name}_interval_{films}"] = f"{row.low:.2f}–{row.high:.2f}"
+            if measure != NONE:
+                by_name[f"border_{name}_interval_{films}"] = f"{row.low:.2f}–{row.high:.2f}"
 
         margin = pick(folder, films, BLACKED_OUT, EMBEDDED, AS_IT_IS)
         by_name[f"margin_{films}"] = counts(margin["right"])

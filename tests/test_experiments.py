@@ -280,10 +280,10 @@ def test_every_committed_csv_has_a_script():
 
 def test_every_number_is_quoted(made_up):
     quoted = {name for sentence in quote.sentences() for name in sentence.names}
-    for script_name, script in quote.SCRIPTS.items():
+    # The card's table takes some of recipe's, and lesson 05 says some of beam's in words.
+    for script in (audit, folds, gate, maps, shortcuts, weights):
         for name in script.numbers(made_up):
-            if script is not recipe:  # the card of the weights takes some of its numbers
-                assert (script_name, name) in quoted, f"{script_name}.{name}"
+            assert (script.__name__, name) in quoted
 
 
 @pytest.mark.parametrize("name", ALL_TABLES)
