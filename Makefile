@@ -12,9 +12,9 @@ unexport PYTHONPATH
 help:
 	@echo "make demo    run lesson 01 from the films to the heat maps; writes build/01_first_classifier.html"
 	@echo "make test    every check there is, about six minutes on two processors"
-	@echo "make check   the quick ones, about a minute and a half: style, and the tests that train, build, browse nothing and run no notebook"
+	@echo "make check   the quick ones, about a minute and a half: style, and the tests that neither train nor build, and start no browser and no notebook"
 	@echo "make style   ruff and mypy alone"
-	@echo "make gpu     the course on a GPU beside the processor, where there is one"
+	@echo "make gpu     the course on a GPU and on the processor beside it; skipped without a GPU"
 	@echo "make bench   speed beside other libraries"
 	@echo "make lab     open the lessons in JupyterLab"
 	@echo "make docs    write README.md and the lessons' badges from nbs/index.ipynb and settings.ini, and the package's list of names"

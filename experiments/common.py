@@ -24,8 +24,10 @@ from PIL import Image
 
 import rsna_cls
 from rsna_cls import (
+    FetchError,
     dataloaders,
     fetch_data,
+    film_files,
     film_learner,
     film_tfms,
     fine_tune,
@@ -46,6 +48,7 @@ torch.backends.cudnn.deterministic = True
 
 CLASSES = ("chest", "abd")
 ORIGINAL, SIMULATED = "original", "simulated"
+ORIGINAL_FILMS = (65, 10, 2)  # in train/, val/ and test/
 FIRST_SEED = 5_000_000  # of new films: neither the embedded films' seeds nor the pretraining's
 
 
@@ -65,14 +68,21 @@ class Question:
         parser = ArgumentParser(description=self.doc.split("\n")[0])
         for name, default in self.which.items():
             kind = type(default[0])
-            parser.add_argument(f"--{name}", type=kind, nargs="+", default=default)
+            known = default if kind is str else None  # of seeds and sizes any will do
+            words = f"default: {listed(default)}"
+            parser.add_argument(
+                f"--{name}", type=kind, nargs="+", default=default, choices=known, help=words
+            )
         for name, setting in self.how.items():
-            parser.add_argument(f"--{name}", type=type(setting), default=setting)
+            words = f"default: {setting}"
+            parser.add_argument(f"--{name}", type=type(setting), default=setting, help=words)
         parser.add_argument("--to", type=Path, help="folder for the CSVs")
         given = parser.parse_args(arguments)
 
         if given.to is None:
-            given.to = RESULTS if self.is_published(given) else TRIALS
+            # Other settings go to a folder of their own, and do not mix with others.
+            settings = [f"{name}-{Path(str(getattr(given, name))).stem}" for name in self.how]
+            given.to = RESULTS if self.is_published(given) else TRIALS / "_".join(settings)
         print(f"Writing to {given.to}", flush=True)
         return given
 
@@ -164,7 +174,7 @@ class Table:
 
 def written(value: Any) -> Any:
     "A value as it stands in a CSV: of a number with a point five digits that count."
-    return f"{value:.5g}" if isinstance(value, float) else value
+    return f"{value:.5g}" if isinstance(value, float | np.floating) else value
 
 
 def made() -> str:
@@ -186,12 +196,23 @@ def devices(column: Iterable[str]) -> str:
 
 
 def course(films: str) -> Path:
-    "The course folder of the 'original' or the 'simulated' films; raises `FetchError`."
-    with quiet():
-        if films == SIMULATED:
-            return fetch_data("simulated")
-        # A folder or zip that the variable names is taken for the original films.
-        return fetch_data("auto" if os.environ.get("RSNA_CLS_DATA") else "rsna")
+    "The course folder of the 'original' or the 'simulated' films; ends the program without them."
+    try:
+        with quiet():
+            if films == SIMULATED:
+                return fetch_data("simulated")
+            path = fetch_data("auto" if os.environ.get("RSNA_CLS_DATA") else "rsna")
+    except FetchError as fault:
+        raise SystemExit(f"The films are missing. {fault}") from None
+
+    # The variable may name any folder: a person's own films are not the original ones.
+    counts = tuple(len(film_files(path / split)) for split in ("train", "val", "test"))
+    if counts != ORIGINAL_FILMS:
+        raise SystemExit(
+            f"RSNA_CLS_DATA does not name the original course's films: there should be "
+            f"{listed(ORIGINAL_FILMS)} in train/, val/ and test/, and there are {listed(counts)}."
+        )
+    return path
 
 
 def new_films(kind: str, n: int, size: int = 192, **changes: Any) -> list:

@@ -320,7 +320,7 @@ def anatomy_table(means: pd.DataFrame) -> str:
             cells = [network, method, minus(block)]
             for label in ANATOMY:
                 row = row_of.loc[(network, method, block, label)]
-                cells += [mass_in_words(row), f"{row['hit']:.2f}"]
+                cells += [mass_in_words(row), f"{row['hit']:.2f}" if row["n"] else "–"]
             lines.append(cells)
     columns = ["network", "method", "block", "“chest”", "hit", "“abd”", "hit"]
     return markdown(columns, lines)

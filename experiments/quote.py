@@ -17,6 +17,7 @@ import json
 import re
 import sys
 import tomllib
+from argparse import ArgumentParser
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -30,7 +31,7 @@ import maps
 import recipe
 import shortcuts
 import weights
-from common import HERE, RESULTS, per_cent
+from common import HERE, RESULTS, WrongColumns, per_cent
 
 ROOT = HERE.parent
 SENTENCES = HERE / "quotes.toml"
@@ -161,6 +162,8 @@ def explain(fault: Exception, script: str, name: str) -> str:
         return f"{fault}: run `python experiments/{script}.py`"
     if isinstance(fault, KeyError):
         return f"{script}.{name}: no script has it, or rows of its CSV are missing ({fault})"
+    if isinstance(fault, WrongColumns):
+        return str(fault)
     return f"{script}.{name}: {fault}"
 
 
@@ -171,7 +174,7 @@ def quoted_tables(path: Path, texts: list[str], results: Results) -> Iterator[Qu
     "The tables of a document; `texts` are changed."
     for i, text in enumerate(texts):
         for script, name, old in COMMENT.findall(text):
-            where = f"{path.name}, the table {script}.{name}"
+            where = f"{path.parent.name}/{path.name}, the table {script}.{name}"
             try:
                 new = results.table(script, name)
             except UNAVAILABLE as fault:
@@ -203,7 +206,7 @@ def quoted_numbers(sentence: Sentence, texts: list[str], results: Results) -> It
         except UNAVAILABLE as fault:
             yield Quoted(where, old, "", explain(fault, script, name))
             continue
-        yield Quoted(where, old, new)
+        yield Quoted(f"{where}, {script}.{name}", old, new)
         if one_line(old) != new:
             start, end = match.span(group + 1)
             text = text[:start] + new + text[end:]
@@ -252,11 +255,13 @@ def faults(root: Path = ROOT, results: Results | None = None) -> list[str]:
 
 def main() -> None:
     "The command line."
-    if "--check" not in sys.argv:
+    parser = ArgumentParser(description=str(__doc__).split("\n")[0])
+    parser.add_argument("--check", action="store_true", help="write nothing")
+    if not parser.parse_args().check:
         for _ in quotes(ROOT, Results(), write=True):
             pass
     wrong = faults()
-    print(*wrong, sep="\n")
+    print(*wrong or ["Everything that is quoted is as the CSVs say."], sep="\n")
     sys.exit(bool(wrong))
 
 

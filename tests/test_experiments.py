@@ -127,13 +127,14 @@ def test_shortcuts(toy, tmp_path, monkeypatch):
     monkeypatch.setattr(shortcuts, "simulated_course", lambda folder, train, seed: toy)
     none = shortcuts.Measure(networks=((shortcuts.RANDOM, shortcuts.MARKED),))
     mixed = shortcuts.Measure(shortcuts.squeeze, marks=0.5, extra=(1, 1), networks=none.networks)
-    monkeypatch.setattr(shortcuts, "MEASURES", {"none": none, "mixed": mixed})
+    monkeypatch.setattr(shortcuts, "MEASURES", {"none": none, shortcuts.MIXED: mixed})
     monkeypatch.setattr(shortcuts, "IN_THE_TABLES", ["none"])
     monkeypatch.setattr(shortcuts, "EPOCHS", {shortcuts.RANDOM: 1})
-    arguments = ("--films", ORIGINAL, "--seeds", "0", "--size", "64", "--measures", "none", "mixed")
+    arguments = ("--films", ORIGINAL, "--seeds", "0", "--size", "64")
+    arguments += ("--measures", "none", shortcuts.MIXED)
     made = run(shortcuts, tmp_path, *arguments)
     assert [row.fact for row in made["shortcuts_facts"]] == [*shortcuts.FACTS]
-    assert [row.measure for row in made["shortcuts"]] == ["mixed", "none"]
+    assert [row.measure for row in made["shortcuts"]] == ["none", shortcuts.MIXED]
     for row in made["shortcuts"]:
         assert (row.chests, row.abdomens) == (4, 4) and row.elsewhere == 8 + 12
         assert 0 <= row.changed <= 8 and 0 < row.square < 0.1
@@ -197,9 +198,26 @@ def test_what_is_not_the_published_run_does_not_go_among_the_results():
     question = recipe.QUESTION
     assert question.options([]).to == RESULTS
     assert question.options(["--seeds", "0"]).to == RESULTS  # a part of what is published
-    assert question.options(["--seeds", "99"]).to == common.TRIALS
-    assert question.options(["--size", "32"]).to == common.TRIALS
-    assert weights.QUESTION.options(["--weights", "mine"]).to == common.TRIALS
+    assert question.options(["--seeds", "99"]).to == common.TRIALS / "size-224"
+    assert question.options(["--size", "32"]).to == common.TRIALS / "size-32"
+    mine = weights.QUESTION.options(["--weights", "somewhere/mine.safetensors"])
+    assert mine.to == common.TRIALS / "n-40_weights-mine"
+
+
+@pytest.mark.parametrize("arguments", [("--films", "mine"), ("--size", "big"), ("--seed", "a")])
+def test_what_a_script_does_not_know_is_refused(arguments, capsys):
+    with pytest.raises(SystemExit):
+        recipe.QUESTION.options(arguments)
+    assert "usage" in capsys.readouterr().err
+
+
+def test_other_films_are_not_taken_for_the_original_ones(tmp_path, monkeypatch):
+    monkeypatch.setenv("RSNA_CLS_DATA", str(write_course(tmp_path / "course")))
+    with pytest.raises(SystemExit, match="should be 65, 10 and 2 .* there are 12, 6 and 2"):
+        common.course(ORIGINAL)
+    monkeypatch.setenv("RSNA_CLS_DATA", str(tmp_path / "nowhere"))
+    with pytest.raises(SystemExit, match="films are missing"):
+        common.course(ORIGINAL)
 
 
 class Row(NamedTuple):
@@ -265,6 +283,28 @@ def test_every_network_with_a_shortcut_is_there():
     published = shortcuts.QUESTION.options([])
     asked_for = {key for films in published.films for key in shortcuts.keys(films, published)}
     assert shortcuts.NETWORKS.done(RESULTS) == asked_for
+
+
+def test_every_map_that_is_published_is_there():
+    "Of each film in each question: CAM, and two methods at eight blocks."
+    rows = maps.HEAT.frame(RESULTS)
+    n = maps.QUESTION.how["n"]
+    questions = rows.groupby(["network", "seed", "measured", "label", "method", "block"])
+    assert all(sorted(films) == [*range(n)] for _, films in questions["film"])
+    assert questions.ngroups == len(maps.NETWORKS) * 2 * 3 * (1 + 8 + 8)
+
+
+def test_every_film_that_a_gate_was_asked_about_is_there():
+    rows = gate.FILMS.frame(RESULTS)
+    counts = {}
+    for (fitted_on, group), films in rows.groupby(["gate", "group"])["film"]:
+        assert sorted(films) == [*range(len(films))]
+        counts[fitted_on, group] = len(films)
+    for fitted_on in (ORIGINAL, SIMULATED):
+        assert {counts[fitted_on, name] for name in gate.NEW.values()} == {100}
+        assert {counts[fitted_on, f"simulated {kind}"] for kind in KINDS[2:]} == {25}
+        assert counts[fitted_on, gate.PICTURES] == len(gate.PHOTOGRAPHS) + 2
+    assert sum(counts[SIMULATED, name] for name in gate.ORIGINALS.values()) == 77
 
 
 @pytest.mark.parametrize("script", [recipe, shortcuts, maps], ids=lambda script: script.__name__)
