@@ -378,7 +378,7 @@ def numbers(folder: Path) -> dict[str, str]:
     is_early = (means["measured"] == "marker") & (means["method"] == "Grad-CAM")
     at_early = means[is_early & (means["block"] == -4)].set_index("network")
     for name, network in (("ignored", AS_THEY_ARE), ("followed", ONLY_MARKER)):
-        by_name[f"{name}_heat"] = f"{at_early.loc[network, 'mass']:.2f}"
+        by_name[f"{name}_heat"] = mass_in_words(at_early.loc[network])
         by_name[f"{name}_hit"] = f"{at_early.loc[network, 'hit']:.2f}"
     return by_name
 

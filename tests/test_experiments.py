@@ -207,7 +207,7 @@ def test_what_is_not_the_published_run_does_not_go_among_the_results():
 @pytest.mark.parametrize("arguments", [("--films", "mine"), ("--size", "big"), ("--seed", "a")])
 def test_what_a_script_does_not_know_is_refused(arguments, capsys):
     with pytest.raises(SystemExit):
-        recipe.QUESTION.options(arguments)
+        folds.QUESTION.options(arguments)
     assert "usage" in capsys.readouterr().err
 
 
