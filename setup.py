@@ -9,7 +9,8 @@ here = Path(__file__).parent
 config = ConfigParser(interpolation=None)
 config.read(here / "settings.ini", encoding="utf-8")
 cfg = config["DEFAULT"]
-dicom, dev = cfg["dicom_requirements"].split(), cfg["dev_requirements"].split()
+extras = {name: cfg[f"{name}_requirements"].split() for name in ("dicom", "onnx", "dev")}
+extras["dev"] += extras["dicom"] + extras["onnx"]
 
 setup(
     name=cfg["name"],
@@ -26,7 +27,7 @@ setup(
     # rsna_cls/films is a link to data/: the embedded films travel in the wheel under that name
     package_data={"rsna_cls": ["*.pyi", "py.typed", "weights/*", "films/*", "films/*/*/*"]},
     install_requires=cfg["requirements"].split(),
-    extras_require={"dicom": dicom, "dev": dicom + dev},
+    extras_require=extras,
     entry_points={"nbdev": ["rsna_cls=rsna_cls._modidx:d"]},
     zip_safe=False,
 )

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import combinations, product
+from math import ceil
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,7 +32,7 @@ from sklearn.tree import DecisionTreeClassifier
 from tqdm import tqdm
 
 from .course import SPLITS, BadFolder, Course, span
-from .figure import Picture, picture, thumbnail
+from .figure import Picture, picture, plain_text, readable_text, thumbnail
 from .film import BadFilm, load_film, read_film
 from .stats import wilson
 
@@ -163,6 +165,23 @@ def _marks(
 
 # %% ../nbs/16_audit.ipynb #54c57cc7
 _FLAT_LINE = 3  # standard deviation of a line that is of one grey (greys; compression adds some)
+_BAND = 128  # lines of a film that are looked at together: bounds the memory
+
+
+def _bands(
+    n_lines: int,
+) -> Iterator[slice]:  # of at most `_BAND` lines each
+    "The lines of a film, some at a time."
+    for start in range(0, n_lines, _BAND):
+        yield slice(start, min(start + _BAND, n_lines))
+
+
+def _are_flat(
+    lines: np.ndarray,  # uint8, shape (n, pixels): rows of a film, or its columns
+) -> np.ndarray:  # bool, shape (n,)
+    "Which lines of a film are of one grey."
+    spreads = [lines[band].std(axis=1) for band in _bands(len(lines))]
+    return np.concatenate(spreads) < _FLAT_LINE
 
 
 def _border(
@@ -171,36 +190,141 @@ def _border(
     "How far a border reaches into a film: up to the first line that is not of one grey."
     return float(np.cumprod(is_flat).mean())
 
+# %% ../nbs/16_audit.ipynb #a5e10001
+def _spread(
+    film: Image.Image,  # as `load_film` returns it
+) -> float:  # greys
+    "The standard deviation of a film's greys, from their histogram."
+    counts = np.array(film.histogram())
+    greys = np.arange(len(counts))
+    mean = np.average(greys, weights=counts)
+    return float(np.sqrt(np.average((greys - mean) ** 2, weights=counts)))
+
+
+def _spread_of_detail(
+    pixels: np.ndarray,  # uint8, shape (h, w)
+) -> float:
+    "The standard deviation of a film's Laplacian."
+    height = len(pixels)
+    total = 0.0
+    squares = 0.0
+    for band in _bands(height):
+        # A line's Laplacian needs the lines above and below it.
+        start = max(band.start - 1, 0)
+        stop = min(band.stop + 1, height)
+        detail = ndimage.laplace(pixels[start:stop].astype(np.float32))
+        detail = detail[band.start - start : band.stop - start]
+        total += detail.sum(dtype=float)
+        squares += np.square(detail).sum(dtype=float)
+    mean = total / pixels.size
+    return float(np.sqrt(max(squares / pixels.size - mean**2, 0)))
+
 # %% ../nbs/16_audit.ipynb #797b3c57
 def _film_facts(
     film: Image.Image,  # as `load_film` returns it
+    small: np.ndarray,  # the same, with a longer side of `_MARK_SEARCH` at most
 ) -> dict[str, Any]:  # one entry for each column of a survey's table
     "What a film is like, as a picture."
     pixels = np.asarray(film)
     height, width = pixels.shape
-    spread = max(float(pixels.std()), 1e-6)
-    detail = ndimage.laplace(pixels.astype(np.float32))
-    is_flat_row = pixels.std(axis=1) < _FLAT_LINE
-    is_flat_column = pixels.std(axis=0) < _FLAT_LINE
+    spread = max(_spread(film), 1e-6)
+    is_flat_row = _are_flat(pixels)
+    is_flat_column = _are_flat(pixels.T)
     outermost = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     shape = np.array(pixels.shape, np.int32)  # two films may have the same bytes in other rows
+    checksum = sha256(shape.tobytes())
+    checksum.update(pixels.data)
     return dict(
         width=width,  # px
         height=height,  # px
         aspect=width / height,
         spread=spread,  # standard deviation of the greys
-        sharpness=float(detail.std() / spread),
+        sharpness=_spread_of_detail(pixels) / spread,
         top=_border(is_flat_row),
         bottom=_border(is_flat_row[::-1]),
         left=_border(is_flat_column),
         right=_border(is_flat_column[::-1]),
         edge=float(np.median(outermost)),  # grey (0 to 255)
-        **_marks(thumbnail(film, _MARK_SEARCH)),
-        pixels=sha256(shape.tobytes() + pixels.tobytes()).hexdigest(),
+        **_marks(small),
+        pixels=checksum.hexdigest(),
     )
+
+# %% ../nbs/16_audit.ipynb #a5e10004
+class _Evenness(NamedTuple):
+    "What a line of a border is like."
+
+    greys: int  # from its darkest to its brightest pixel, at most
+    spare: float  # share of its darkest pixels, and of its brightest, that may be anything
+
+
+_BORDERS = (_Evenness(greys=12, spare=0.02), _Evenness(greys=30, spare=0.1))
+_LEAST_CONTENT = 0.2  # share of height and of width that a border leaves at least
+_LEAST_SIDE = 16  # the same (px)
+
+
+def _is_of_border(
+    line: np.ndarray,  # uint8, shape (pixels,)
+    rule: _Evenness,
+) -> bool:
+    "Whether a line is of one grey, but for a few pixels."
+    greys = np.sort(line)
+    spare = int(rule.spare * len(greys))
+    return int(greys[-1 - spare]) - int(greys[spare]) <= rule.greys
+
+
+_Box = tuple[slice, slice]  # rows and columns
+
+
+def _inside_border(
+    greys: np.ndarray,  # uint8, shape (h, w)
+    rule: _Evenness,
+) -> _Box:  # empty, if all of the film is of one grey
+    "What part of a film lies inside its border."
+    inside = greys
+    borders = [0, 0, 0, 0]  # width of that above, to the right, below, to the left
+    side = 0
+    clean_sides = 0  # in turn
+    while clean_sides < 4 and inside.size:
+        # Strip the side that is above, then turn the next one up.
+        border = 0
+        while border < len(inside) and _is_of_border(inside[border], rule):
+            border += 1
+        borders[side] += border
+        clean_sides = 1 if border else clean_sides + 1
+        inside = np.rot90(inside[border:])
+        side = (side + 1) % 4
+    above, right, below, left = borders
+    height, width = greys.shape
+    return slice(above, height - below), slice(left, width - right)
+
+
+def _content_boxes(
+    greys: np.ndarray,  # uint8, shape (h, w)
+) -> list[_Box]:  # none, one or two
+    "The part of a film inside its border; none, where it has no border or hardly anything is left."
+    least = np.maximum(_LEAST_CONTENT * np.array(greys.shape), _LEAST_SIDE)
+    found: list[_Box] = []
+    shapes = [greys.shape]
+    for rule in _BORDERS:
+        box = _inside_border(greys, rule)
+        shape = greys[box].shape
+        if shape not in shapes and (np.array(shape) >= least).all():
+            found.append(box)
+            shapes.append(shape)
+    return found
 
 # %% ../nbs/16_audit.ipynb #e74b0a35
 _THUMBNAIL = (64, 64)  # width and height of the thumbnails (px)
+
+
+_FILMS_AT_ONCE = 3  # that are read side by side: bounds the memory
+
+
+class _Content(NamedTuple):
+    "What a film shows inside its border."
+
+    thumbnail: np.ndarray  # uint8, shape (64, 64)
+    box: _Box  # where it lies in the thumbnail of the whole film
 
 
 class _Record(NamedTuple):
@@ -208,6 +332,7 @@ class _Record(NamedTuple):
 
     facts: dict[str, Any]  # of `FileFacts` and `_film_facts`
     thumbnail: np.ndarray  # uint8, shape (64, 64)
+    contents: list[_Content]  # one or two, the larger first; empty: the film has no border
 
 
 def _read_film(
@@ -218,17 +343,41 @@ def _read_film(
         film, file_facts = read_film(file)
     except BadFilm as fault:
         return str(fault.reason)
-    facts = file_facts._asdict() | _film_facts(film)
-    small = film.resize(_THUMBNAIL, Image.Resampling.BILINEAR)
-    return _Record(facts, np.asarray(small))
+    small = thumbnail(film, _MARK_SEARCH)
+    facts = file_facts._asdict() | _film_facts(film, small)
+    contents = [_content(small, box) for box in _content_boxes(small)]
+    return _Record(facts, _squeezed(film), contents)
+
+
+def _squeezed(
+    film: Image.Image,  # grey
+) -> np.ndarray:  # uint8, shape (64, 64)
+    "A film as a thumbnail."
+    return np.asarray(film.resize(_THUMBNAIL, Image.Resampling.BILINEAR))
+
+
+def _content(
+    greys: np.ndarray,  # a film: uint8, shape (h, w)
+    box: _Box,  # from `_content_boxes`
+) -> _Content:
+    "The thumbnail of a part of a film."
+    in_thumbnail = [
+        slice(ceil(n * part.start / length), n * part.stop // length)
+        for part, length, n in zip(box, greys.shape, reversed(_THUMBNAIL), strict=True)
+    ]
+    rows, columns = in_thumbnail
+    part_of_film = Image.fromarray(np.ascontiguousarray(greys[box]))
+    return _Content(_squeezed(part_of_film), (rows, columns))
 
 
 @dataclass
 class _Survey:
     "What was read of a course folder: all that the steps of an audit work on."
 
+    course: Course
     films: pd.DataFrame  # a row for each readable film: file, split, label, and its facts
     thumbnails: np.ndarray  # of the same films in the same order: uint8, shape (n, 64, 64)
+    contents: list[list[_Content]]  # of the same films
     unreadable: pd.DataFrame  # a row for each other file: file, split, label, reason
 
 
@@ -240,7 +389,7 @@ def _survey(
     files = course.films()
 
     # While one thread waits for the disk, another works. Of each film only its record is kept.
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(_FILMS_AT_ONCE) as pool:
         progress = tqdm(
             pool.map(_read_film, files),
             total=len(files),
@@ -254,6 +403,7 @@ def _survey(
 
     films = []
     thumbnails = []
+    contents = []
     unreadable = []
     for file, record in zip(files, records, strict=True):
         place = course.place(file)
@@ -265,41 +415,65 @@ def _survey(
         else:
             films.append(row | record.facts)
             thumbnails.append(record.thumbnail)
+            contents.append(record.contents)
     if not films:
         first = unreadable[0]
         raise BadFolder(
             f"{course.path.absolute()}: none of its {len(files)} films can be read; "
-            f"the first, {first['file']}: {first['reason']}"
+            f"the first, {_name_shown(first['file'])}: {first['reason']}"
         )
     columns = ["file", "split", "label", "reason"]
     return _Survey(
+        course,
         pd.DataFrame(films),
         np.stack(thumbnails),
+        contents,
         pd.DataFrame(unreadable, columns=columns),
     )
 
+
+def _name_shown(
+    file: str,  # such as 'val/abd/doe/abd3.png'
+) -> str:  # such as 'val/abd/abd3.png'
+    "A film's name in messages and figures: folders below the class may be named after patients."
+    parts = file.split("/")
+    is_deep = len(parts) > len(("split", "class", "file"))
+    return "/".join([*parts[:2], parts[-1]]) if is_deep else file
+
 # %% ../nbs/16_audit.ipynb #7d0d5ba2
+_BATCH = 500  # films, or pairs, looked at together: bounds the memory
+
+
 def _fingerprints(
     thumbnails: np.ndarray,  # uint8, shape (n, 64, 64)
 ) -> np.ndarray:  # bool, shape (n, 255)
     "A perceptual hash of each film."
-    halves = thumbnails.reshape(-1, 32, 2, 32, 2).mean(axis=(2, 4))
-    waves = dctn(halves, axes=(1, 2), norm="ortho")
-    slowest = waves[:, :16, :16].reshape(-1, 256)[:, 1:]  # without the first, the brightness
-    return slowest > np.median(slowest, axis=1, keepdims=True)
+    prints = [np.empty((0, 255), bool)]
+    for start in range(0, len(thumbnails), _BATCH):
+        batch = thumbnails[start : start + _BATCH]
+        halves = batch.reshape(-1, 32, 2, 32, 2).mean(axis=(2, 4))
+        waves = dctn(halves, axes=(1, 2), norm="ortho")
+        slowest = waves[:, :16, :16].reshape(-1, 256)[:, 1:]  # without the first, the brightness
+        prints.append(slowest > np.median(slowest, axis=1, keepdims=True))
+    return np.concatenate(prints)
 
 
 def _close_pairs(
     prints: np.ndarray,  # bool, shape (n, bits)
     most: int,  # in how many bits a pair may differ
-    block: int = 2000,  # rows compared at once: bounds the memory
+    block: int = 1000,  # rows compared at once: bounds the memory
+    others: np.ndarray | None = None,  # of the same films, turned; None: they are not turned
+    or_negative: bool = False,  # also pairs that differ in nearly all bits
 ) -> np.ndarray:  # int, shape (pairs, 2), the smaller index first
-    "All pairs of fingerprints that differ in few bits."
+    "All pairs of a fingerprint and a later one that differ in few bits."
     bits = prints.shape[1]
     signs = np.where(prints, np.float32(1), np.float32(-1))
+    other_signs = signs if others is None else np.where(others, np.float32(1), np.float32(-1))
     pairs = [np.empty((0, 2), int)]
     for start in range(0, len(signs), block):
-        products = signs[start : start + block] @ signs[start:].T
+        products = signs[start : start + block] @ other_signs[start:].T
+        if or_negative:
+            products = np.abs(products)
         first, second = np.nonzero(products >= bits - 2 * most)
         is_new = second > first  # neither a film with itself nor a pair the other way round
         pairs.append(np.stack([first, second], axis=1)[is_new] + start)
@@ -310,6 +484,7 @@ _DUPLICATE_BITS = 36  # of 255, in which the prints of duplicates differ at most
 _DUPLICATE_LIKENESS = 0.96  # the least of duplicates
 _SOURCE_BITS = 60  # the same for films of one source: one of them may bear an arrow
 _SOURCE_LIKENESS = 0.92
+_CHANGED_LIKENESS = 0.94  # of a copy that was turned, inverted or framed: more ways, more chances
 _KINDS = ("same pixels", "near duplicate", "likely same source")  # of pairs, the surest first
 
 
@@ -332,21 +507,160 @@ def _details(
     details -= ndimage.gaussian_filter(greys, (0, 6, 6))
     return _standardised(details)
 
-# %% ../nbs/16_audit.ipynb #2a141e8b
-def _look_alikes(
-    prints: np.ndarray,  # from `_fingerprints`, shape (n, 255)
-    details: np.ndarray,  # from `_details`, of the same films, shape (n, 64, 64)
-) -> pd.DataFrame:  # first, second (rows of films), kind, likeness (-1 to 1)
-    "Pairs of films that are one picture, or all but one."
-    pairs = _close_pairs(prints, _SOURCE_BITS)
-    first, second = pairs.T
-    bits = (prints[first] != prints[second]).sum(axis=1)
-    likeness = np.array([(details[i] * details[j]).sum() for i, j in pairs], float)
 
-    is_twin = (bits <= _DUPLICATE_BITS) & (likeness >= _DUPLICATE_LIKENESS)
-    kind = np.where(is_twin, "near duplicate", "likely same source")
-    table = pd.DataFrame(dict(first=first, second=second, kind=kind, likeness=likeness))
-    return table[likeness >= _SOURCE_LIKENESS]
+def _likeness(
+    thumbnails: np.ndarray,  # uint8, shape (n, 64, 64)
+    others: np.ndarray,  # of the same films, turned: uint8, shape (n, 64, 64)
+    pairs: np.ndarray,  # int, shape (pairs, 2): of a thumbnail, and of one of the others
+) -> np.ndarray:  # shape (pairs,): -1 to 1; below 0 for a negative
+    "How alike the two films of each pair are: the correlation of their details."
+    found = []
+    for batch in np.array_split(pairs, len(pairs) // _BATCH + 1):
+        first, first_place = np.unique(batch[:, 0], return_inverse=True)
+        second, second_place = np.unique(batch[:, 1], return_inverse=True)
+        details = _details(thumbnails[first])[first_place]
+        other_details = _details(others[second])[second_place]
+        found.append((details * other_details).sum(axis=(1, 2)))
+    return np.concatenate(found).astype(float)
+
+# %% ../nbs/16_audit.ipynb #2a141e8b
+class _Turn(NamedTuple):
+    "A way in which a copy can be turned."
+
+    quarters: int  # by 90° each, anticlockwise (0 to 3)
+    is_mirrored: bool  # before it is turned
+
+    def of(
+        self,
+        thumbnails: np.ndarray,  # shape (n, 64, 64)
+    ) -> np.ndarray:  # shape (n, 64, 64)
+        "Thumbnails, turned."
+        upright = thumbnails[:, :, ::-1] if self.is_mirrored else thumbnails
+        return np.ascontiguousarray(np.rot90(upright, self.quarters, axes=(1, 2)))
+
+
+_TURNS = [_Turn(quarters, mirrored) for mirrored in (False, True) for quarters in range(4)]
+
+
+def _change_in_words(
+    turn: _Turn,
+    is_negative: bool,
+    is_framed: bool,
+) -> str:  # such as 'mirrored, another border'; '' for a copy as it is
+    "How a copy differs from its original."
+    words = []
+    if turn.is_mirrored:
+        words.append("mirrored")
+    if turn.quarters:
+        words.append("turned by 180°" if turn.quarters == 2 else "turned by 90°")
+    if is_negative:
+        words.append("black for white")
+    if is_framed:
+        words.append("another border")
+    return ", ".join(words)
+
+# %% ../nbs/16_audit.ipynb #c8d1f8c8
+class _Views(NamedTuple):
+    "Films as they are, and once more for each way to take off their border."
+
+    thumbnails: np.ndarray  # uint8, shape (m, 64, 64)
+    films: np.ndarray  # int, shape (m,): of which film (row) each is
+
+    @classmethod
+    def of(
+        cls,
+        thumbnails: np.ndarray,  # uint8, shape (n, 64, 64)
+        contents: Sequence[Sequence[_Content]],  # of the same films
+    ) -> "_Views":  # the films as they are come first
+        "All views of some films."
+        views = [thumbnails]
+        films = list(range(len(thumbnails)))
+        for film, of_film in enumerate(contents):
+            for content in of_film:
+                views.append(content.thumbnail[None])
+                films.append(film)
+        return cls(np.concatenate(views), np.array(films, int))
+
+
+def _are_alike_inside(
+    thumbnails: np.ndarray,  # uint8, shape (n, 64, 64)
+    turned: np.ndarray,  # the same, turned
+    pairs: np.ndarray,  # int, shape (pairs, 2)
+    contents: Sequence[Sequence[_Content]],  # of the same films
+) -> np.ndarray:  # bool, shape (pairs,)
+    "Whether films that have borders are alike without them, too."
+    are_alike = np.ones(len(pairs), bool)
+    for number, (first, second) in enumerate(pairs):
+        if contents[first] and contents[second]:
+            rows, columns = contents[first][-1].box
+            both = [thumbnails[first][rows, columns], turned[second][rows, columns]]
+            details = _details(np.stack([_squeezed(Image.fromarray(part)) for part in both]))
+            are_alike[number] = abs((details[0] * details[1]).sum()) >= _SOURCE_LIKENESS
+    return are_alike
+
+
+def _look_alikes(
+    thumbnails: np.ndarray,  # uint8, shape (n, 64, 64)
+    contents: Sequence[Sequence[_Content]],  # of the same films
+) -> pd.DataFrame:  # first, second (rows of films), kind, likeness (0 to 1), change
+    "Pairs of films that are one picture, or all but one."
+    views = _Views.of(thumbnails, contents)
+    prints = _fingerprints(views.thumbnails)
+    tables = []
+    for number, turn in enumerate(_TURNS):
+        turned = turn.of(views.thumbnails)
+        turned_prints = _fingerprints(turned)
+        pairs = _close_pairs(prints, _SOURCE_BITS, others=turned_prints, or_negative=True)
+        pairs = pairs[views.films[pairs[:, 0]] != views.films[pairs[:, 1]]]
+        likeness = _likeness(views.thumbnails, turned, pairs)
+        is_framed = (pairs >= len(thumbnails)).any(axis=1)
+        is_changed = is_framed | (likeness < 0) | (number > 0)
+        least = np.where(is_changed, _CHANGED_LIKENESS, _SOURCE_LIKENESS)
+        is_alike = np.abs(likeness) >= least
+
+        # Two films in the same frame look alike, whatever they show.
+        is_whole = is_alike & ~is_framed
+        is_alike[is_whole] = _are_alike_inside(views.thumbnails, turned, pairs[is_whole], contents)
+
+        first, second = pairs.T
+        bits = (prints[first] != turned_prints[second]).sum(axis=1)
+        films = np.sort(views.films[pairs], axis=1)
+        table = pd.DataFrame(
+            dict(
+                first=films[:, 0],
+                second=films[:, 1],
+                bits=np.minimum(bits, prints.shape[1] - bits),
+                likeness=np.abs(likeness),
+                turn=number,
+                is_negative=likeness < 0,
+                is_framed=is_framed,
+            )
+        )
+        tables.append(table[is_alike])
+    return _plainest(pd.concat(tables, ignore_index=True))
+
+
+def _plainest(
+    table: pd.DataFrame,  # pairs, perhaps several times: first, second, bits, likeness, …
+) -> pd.DataFrame:  # each pair once: first, second, kind, likeness, change
+    "Of the ways in which two films are alike, the surest, and of these the plainest."
+    is_twin = (table["bits"] <= _DUPLICATE_BITS) & (table["likeness"] >= _DUPLICATE_LIKENESS)
+    is_mirrored = table["turn"].isin([n for n, turn in enumerate(_TURNS) if turn.is_mirrored])
+    is_sure = is_twin & ~is_mirrored
+    table = table.assign(is_sure=is_sure, is_unsure=~is_sure, unlikeness=-table["likeness"])
+    order = ["is_unsure", "turn", "is_negative", "is_framed", "unlikeness"]
+    table = table.sort_values(["first", "second", *order]).drop_duplicates(["first", "second"])
+    ways = zip(table["turn"], table["is_negative"], table["is_framed"], strict=True)
+    changes = [_change_in_words(_TURNS[turn], *others) for turn, *others in ways]
+    return pd.DataFrame(
+        dict(
+            first=table["first"],
+            second=table["second"],
+            kind=np.where(table["is_sure"], "near duplicate", "likely same source"),
+            likeness=table["likeness"],
+            change=np.array(changes, object),
+        )
+    )
 
 # %% ../nbs/16_audit.ipynb #a9308225
 _SIZE_NEAR = 2  # px to either side that a size may be off and count as the same
@@ -387,7 +701,6 @@ _LEAST_FIT = 0.6  # of two panels (0 to 1), where other films fit even less
 _FIT_SAMPLE = 80  # other films that a pair's fit is compared with
 _FIT_PERCENTILE = 95  # better than 19 of 20 of them
 _FIT_SEED = 42  # of the sample
-_FIT_BATCH = 500  # pairs compared at once: bounds the memory
 
 
 def _spectra(
@@ -408,85 +721,129 @@ def _best_fit(
 
 
 def _fit_of_pairs(
-    details: np.ndarray,  # shape (n, 64, 64)
+    thumbnails: np.ndarray,  # uint8, shape (n, 64, 64)
     pairs: np.ndarray,  # int, shape (pairs, 2)
 ) -> np.ndarray:  # shape (pairs,)
     "How well the two films of each pair fit on each other."
     fits = []
-    for batch in np.array_split(pairs, len(pairs) // _FIT_BATCH + 1):
+    for batch in np.array_split(pairs, len(pairs) // _BATCH + 1):
         films, index = np.unique(batch, return_inverse=True)  # a film is in several pairs
-        spectra = _spectra(details[films])
+        spectra = _spectra(_details(thumbnails[films]))
         first, second = index.reshape(batch.shape).T
         fits.append(_best_fit(spectra[first], spectra[second]))
     return np.concatenate(fits)
 
 
 def _usual_fits(
-    details: np.ndarray,  # shape (n, 64, 64)
+    thumbnails: np.ndarray,  # uint8, shape (n, 64, 64)
     films: np.ndarray,  # int: for which of them
 ) -> dict[int, float]:
     "What films reach with hardly any other film: the 95th percentile of their fits."
-    sample = np.random.default_rng(_FIT_SEED).permutation(len(details))[:_FIT_SAMPLE]
-    spectra = _spectra(details[sample])
+    sample = np.random.default_rng(_FIT_SEED).permutation(len(thumbnails))[:_FIT_SAMPLE]
+    spectra = _spectra(_details(thumbnails[sample]))
     usual = {}
     for film in films:
-        fits = _best_fit(_spectra(details[[film]]), spectra)
+        fits = _best_fit(_spectra(_details(thumbnails[[film]])), spectra)
         usual[film] = np.percentile(fits[sample != film], _FIT_PERCENTILE)
     return usual
 
 # %% ../nbs/16_audit.ipynb #6c7d557f
 def _panels(
     films: pd.DataFrame,  # of a survey
-    details: np.ndarray,  # from `_details`, of these films, shape (n, 64, 64)
-) -> pd.DataFrame:  # first, second (rows of films), kind, likeness (their fit, 0 to 1)
+    thumbnails: np.ndarray,  # of these films: uint8, shape (n, 64, 64)
+) -> pd.DataFrame:  # first, second (rows of films), kind, likeness (their fit, 0 to 1), change
     "Pairs of films that were cut alike and fit on each other: panels of one figure."
     pairs = _cut_alike(films)
-    fits = _fit_of_pairs(details, pairs)
-    usual = _usual_fits(details, np.unique(pairs))
+    fits = _fit_of_pairs(thumbnails, pairs)
+    usual = _usual_fits(thumbnails, np.unique(pairs))
     limits = [max(usual[first], usual[second], _LEAST_FIT) for first, second in pairs]
 
     first, second = pairs.T
-    table = pd.DataFrame(dict(first=first, second=second, kind="likely same source", likeness=fits))
+    table = pd.DataFrame(dict(first=first, second=second, likeness=fits))
+    table = table.assign(kind="likely same source", change="")
     return table[fits >= np.array(limits, float)]
 
 # %% ../nbs/16_audit.ipynb #0f6be3d1
 _BLANK = 2  # standard deviation of the greys of a film that shows nothing
 
 
+def _same_pixels(
+    copies: Iterable[list[int]],  # films (rows) that have the same pixels, alone or several
+) -> pd.DataFrame:  # first, second (rows of films), kind, likeness, change
+    "Pairs of films that are equal to the last pixel."
+    pairs = [pair for films in copies for pair in combinations(films, 2)]
+    table = pd.DataFrame(np.array(pairs, int).reshape(-1, 2), columns=["first", "second"])
+    return table.assign(kind="same pixels", likeness=1.0, change="")
+
+
+def _with_copies(
+    pairs: pd.DataFrame,  # first, second (numbers in `copies`), …
+    copies: Sequence[list[int]],  # films (rows) that have the same pixels, alone or several
+) -> pd.DataFrame:  # the same columns
+    "Pairs of films, and the same pairs of their copies, by their rows."
+    rows = []
+    for pair in pairs.to_dict("records"):
+        for films in product(copies[pair["first"]], copies[pair["second"]]):
+            rows.append(pair | dict(first=min(films), second=max(films)))
+    return pd.DataFrame(rows, columns=pairs.columns)
+
+
 def _find_pairs(
     survey: _Survey,
 ) -> pd.DataFrame:  # as `duplicates` returns it
     "Pairs of films that are there twice or come from one source."
-    shows_something = (survey.films["spread"] >= _BLANK).to_numpy()
-    films = survey.films[shows_something].reset_index(drop=True)
-    thumbnails = survey.thumbnails[shows_something]
-    details = _details(thumbnails)
-    alike = pd.concat([_look_alikes(_fingerprints(thumbnails), details), _panels(films, details)])
+    showing = np.flatnonzero(survey.films["spread"] >= _BLANK)
+    films = survey.films.iloc[showing].reset_index(drop=True)
+    thumbnails = survey.thumbnails[showing]
+    contents = [survey.contents[film] for film in showing]
 
-    first = films.iloc[alike["first"]].reset_index(drop=True)
-    second = films.iloc[alike["second"]].reset_index(drop=True)
-    pairs = pd.DataFrame(
+    rows: dict[str, list[int]] = {}  # from a checksum to the films that have it
+    for row, checksum in enumerate(films["pixels"]):
+        rows.setdefault(checksum, []).append(row)
+    copies = list(rows.values())
+    firsts = [same[0] for same in copies]
+    look_alikes = _look_alikes(thumbnails[firsts], [contents[film] for film in firsts])
+    twins = pd.concat([_same_pixels(copies), _with_copies(look_alikes, copies)])
+    alike = pd.concat([twins.sort_values(["first", "second"]), _panels(films, thumbnails)])
+    alike = alike.drop_duplicates(["first", "second"])
+
+    first = films.iloc[alike["first"].to_numpy(int)].reset_index(drop=True)
+    second = films.iloc[alike["second"].to_numpy(int)].reset_index(drop=True)
+    return pd.DataFrame(
         dict(
             film=first["file"],
             other=second["file"],
-            kind=np.where(
-                first["pixels"] == second["pixels"], "same pixels", alike["kind"].to_numpy(str)
-            ),
-            likeness=alike["likeness"].to_numpy().clip(0, 1).round(3),
+            kind=alike["kind"].to_numpy(str),
+            likeness=alike["likeness"].to_numpy(float).clip(0, 1).round(3),
             same_split=first["split"] == second["split"],
             same_class=first["label"] == second["label"],
+            change=alike["change"].to_numpy(str),
         )
     )
-    return pairs.drop_duplicates(["film", "other"]).reset_index(drop=True)
 
 
 def duplicates(
     path: Path | str,  # a course folder; a split may be missing
-) -> pd.DataFrame:  # film, other, kind, likeness (0 to 1), same_split, same_class
+) -> pd.DataFrame:  # film, other, kind, likeness (0 to 1), same_split, same_class, change
     "Pairs of films that are one picture, patient or figure, a row each; raises `BadFolder`."
-    return _find_pairs(_survey(path))
+    survey = _survey(path)
+    survey.course.say_left_out()
+    return _find_pairs(survey)
 
 # %% ../nbs/16_audit.ipynb #d0f01640
+_UNSOUGHT = (
+    "{} of {} films have a usual size, as after resizing: whether they are panels of one figure, "
+    "or of one patient, cannot be told. Ask about the films as they came"
+)
+
+
+def _unsought(
+    films: pd.DataFrame,  # of a survey
+) -> int:
+    "How many films have a size that is usual in the folder, so that no panel is sought for them."
+    return int((~_is_rare(films[["width", "height"]].to_numpy())).sum())
+
+
 def _groups(
     files: Sequence[str] | pd.Series,
     pairs: pd.DataFrame,  # film, other: files that belong together
@@ -506,6 +863,10 @@ def same_source(
 ) -> pd.Series:  # index: readable films ('val/abd/abd3.png'); value: the first film of the group
     "Which films belong together, for grouped cross-validation; raises `BadFolder`."
     survey = _survey(path)
+    survey.course.say_left_out()
+    unsought = _unsought(survey.films)
+    if unsought == len(survey.films):
+        warnings.warn(_UNSOUGHT.format(unsought, unsought), stacklevel=2)
     return _groups(survey.films["file"], _find_pairs(survey))
 
 # %% ../nbs/16_audit.ipynb #84d3f0b9
@@ -731,6 +1092,7 @@ def shortcuts(
 ) -> pd.DataFrame:  # columns as in `audit`
     "Simple facts that give the class away, a row each, the worst first; raises `BadFolder`."
     survey = _survey(path)
+    survey.course.say_left_out()
     groups = _groups(survey.films["file"], _find_pairs(survey))
     return _table(_shortcut_findings(survey.films, groups))
 
@@ -738,7 +1100,7 @@ def shortcuts(
 def _repeat_finding(
     kind: str,  # one of `_KINDS`
     films: list[str],  # that belong together
-    likeness: float,  # of the least alike pair (0 to 1)
+    pairs: pd.DataFrame,  # of these films, from `_find_pairs`
 ) -> _Finding:
     "The finding for one set of films that are the same or of one source."
     splits_and_classes = [film.split("/")[:2] for film in films]
@@ -757,7 +1119,9 @@ def _repeat_finding(
         where = f"across {' and '.join(crossed)}"
     else:
         where = f"within {'/'.join(splits_and_classes[0])}"
-    return _Finding(kind, severity, films, f"{where}; likeness {likeness:.2f}")
+    changes = [change for change in pd.unique(pairs["change"]) if change]
+    detail = "; ".join([where, *changes, f"likeness {pairs['likeness'].min():.2f}"])
+    return _Finding(kind, severity, films, detail)
 
 
 def _repeat_findings(
@@ -769,8 +1133,7 @@ def _repeat_findings(
         groups = _groups(list(files), of_kind)
         for _, group in groups.groupby(groups):
             films = group.index.tolist()
-            likeness = of_kind["likeness"][of_kind["film"].isin(films)].min()
-            yield _repeat_finding(str(kind), films, likeness)
+            yield _repeat_finding(str(kind), films, of_kind[of_kind["film"].isin(films)])
 
 # %% ../nbs/16_audit.ipynb #7839fb94
 _TINY = 64  # px of the shorter side: less shows no anatomy
@@ -783,6 +1146,64 @@ def _unreadable_findings(survey: _Survey) -> Iterator[_Finding]:
     "Files that are no films."
     for file, reason in survey.unreadable[["file", "reason"]].values.tolist():
         yield _Finding("unreadable file", "high", [file], reason)
+
+
+_NO_FILMS = {"no film", "no films"}  # reasons why something that is none is left out
+
+
+def _left_out_findings(survey: _Survey) -> Iterator[_Finding]:
+    "What lies in the folder and is not read as a film, all in one finding."
+    left_out = survey.course.left_out
+    if left_out:
+        may_be_films = {item.reason for item in left_out} - _NO_FILMS
+        severity = "medium" if may_be_films else "low"
+        yield _Finding("left out", severity, [], survey.course.left_out_in_words())
+
+
+def _folder_below_class(
+    file: str,  # such as 'val/abd/doe/abd3.png'
+) -> str:  # in small letters; '' where the film lies in the class folder itself
+    "The folder of a class in which a film lies."
+    _, _, *folders, _ = file.split("/")
+    return folders[0].casefold() if folders else ""
+
+
+def _folder_findings(survey: _Survey) -> Iterator[_Finding]:
+    "Folders below the classes that have one name in several parts, all in one finding."
+    films = pd.concat([survey.films, survey.unreadable], ignore_index=True)
+    films = films[["file", "split", "label"]]
+    films = films.assign(folder=films["file"].map(_folder_below_class))
+
+    # A folder that holds all films of its class, such as images/, is no patient's.
+    folders = films.groupby(["split", "label"])["folder"].transform("nunique")
+    films = films.assign(is_one_of_several=folders > 1)
+
+    found = []
+    for folder, of_folder in films.groupby("folder"):
+        in_two_parts = of_folder["split"].nunique() > 1
+        if folder and in_two_parts and of_folder["is_one_of_several"].any():
+            found.append(of_folder)
+    if not found:
+        return
+    these = "1 folder has" if len(found) == 1 else f"{len(found)} folders have"
+    yield _Finding(
+        finding="a patient's folder in two parts",
+        severity="medium",
+        films=pd.concat(found)["file"].tolist(),
+        detail=(
+            f"below the classes, {these} the same name in two parts. If it is a patient's folder, "
+            "one patient is both learned from and tested on: keep a patient's films in one part"
+        ),
+    )
+
+
+def _unsought_findings(survey: _Survey) -> Iterator[_Finding]:
+    "How many films have a size by which no panel of one figure can be found."
+    n = len(survey.films)
+    unsought = _unsought(survey.films)
+    if unsought:
+        severity = "medium" if unsought == n else "low"
+        yield _Finding("same source not sought", severity, [], _UNSOUGHT.format(unsought, n))
 
 
 def _correlation_with_class(
@@ -862,7 +1283,10 @@ def audit(
     return _table(
         [
             *_unreadable_findings(survey),
+            *_left_out_findings(survey),
             *_repeat_findings(pairs),
+            *_folder_findings(survey),
+            *_unsought_findings(survey),
             *_shortcut_findings(survey.films, groups),
             *_odd_findings(survey),
             _balance_finding(survey),
@@ -876,16 +1300,17 @@ _CHARTS_HEIGHT = 4  # of the two charts below (inches)
 _WIDTH = 11  # of the figure (inches)
 _SET_SHOWN = 4  # films of a set that are drawn at most: more would be too small to compare
 _SET_HEIGHT = 300  # of the films of a set (px)
+_SET_WIDEST = 1200  # of one of them (px): a strip is squeezed
 _SET_GAP = 12  # between them (px)
 _TITLE_WIDTH = 58  # of a set (characters)
 
 
 def _listed(
-    names: list[str],
+    films: list[str],  # such as 'val/abd/abd3.png'
 ) -> str:  # such as 'a, b and c', or 'a, b, c, d and 6 more'
     "The names of a set of films in words."
-    shown = names[:_SET_SHOWN]
-    more = len(names) - len(shown)
+    shown = [_name_shown(film) for film in films[:_SET_SHOWN]]
+    more = len(films) - len(shown)
     last = f"{more} more" if more else shown.pop()
     return f"{', '.join(shown)} and {last}" if shown else last
 
@@ -898,7 +1323,8 @@ def _side_by_side(
     strip = []
     for file in files:
         film = Image.fromarray(thumbnail(file, 640))
-        width = max(round(film.width * _SET_HEIGHT / film.height), 1)
+        width = round(film.width * _SET_HEIGHT / film.height)
+        width = min(max(width, 1), _SET_WIDEST)
         strip += [gap, np.asarray(film.resize((width, _SET_HEIGHT)))]
     return np.hstack(strip[1:])
 
@@ -916,9 +1342,9 @@ def _show_sets(
     for ax, of_set in zip(axes.flat, sets, strict=False):  # axes may be left over
         files = [path / film for film in of_set.films[:_SET_SHOWN]]
         ax.imshow(_side_by_side(files), cmap="gray", vmin=0, vmax=255)
-        lines = textwrap.wrap(_listed(of_set.films), _TITLE_WIDTH)
+        lines = textwrap.wrap(readable_text(_listed(of_set.films)), _TITLE_WIDTH)
         lines += textwrap.wrap(f"{of_set.finding}, {of_set.detail}", _TITLE_WIDTH)
-        ax.set_title("\n".join(lines), fontsize=8.5, parse_math=False)
+        ax.set_title(plain_text("\n".join(lines), _TITLE_WIDTH), fontsize=8.5)
 
 # %% ../nbs/16_audit.ipynb #1a789551
 _COLOURS = dict(high="tab:red", medium="tab:orange", low="tab:blue")
@@ -962,13 +1388,24 @@ def _show_sizes(
     for index, (label, of_class) in enumerate(films.groupby("label")):
         marker = _MARKERS[index % len(_MARKERS)]
         ax.scatter(
-            of_class["width"], of_class["height"], s=30, alpha=0.6, marker=marker, label=label
+            of_class["width"],
+            of_class["height"],
+            s=30,
+            alpha=0.6,
+            marker=marker,
+            label=plain_text(label),
         )
     ax.set(xlabel="width (pixels)", ylabel="height (pixels)", title="sizes")
     ax.legend()
 
 # %% ../nbs/16_audit.ipynb #1e7c40b6
-_TURNS = {"exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif"}  # may hold an orientation
+_TOLD_BY_HEAD = ("PNG", "JPEG", "BMP")  # formats whose head tells how the film lies
+_TURNING_TAGS = {
+    "exif",
+    "xmp",
+    "XML:com.adobe.xmp",
+    "Raw profile type exif",
+}  # may hold an orientation
 
 
 def _film_size(
@@ -976,11 +1413,11 @@ def _film_size(
 ) -> tuple[int, int] | None:  # width and height (px); None where there is no film
     "The size of a film, from the head of its file where that is enough."
     try:
-        with Image.open(file) as image:
-            if not _TURNS & set(image.info):
+        with Image.open(file, formats=_TOLD_BY_HEAD) as image:
+            if not _TURNING_TAGS & set(image.info):
                 return image.size
-    except (OSError, Image.DecompressionBombError):
-        pass  # a DICOM file, or none that can be read
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        pass  # a file of another format, or none that can be read
     try:
         return load_film(file).size
     except BadFilm:
@@ -995,7 +1432,7 @@ def _film_sizes(
     course = Course(path, needs=())
     no_films = {course.path / name for name in unreadable}
     files = [file for file in course.films() if file not in no_films]
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(_FILMS_AT_ONCE) as pool:
         sizes = list(pool.map(_film_size, files))
     rows = []
     for file, size in zip(files, sizes, strict=True):
@@ -1005,12 +1442,27 @@ def _film_sizes(
     return pd.DataFrame(rows, columns=["label", "width", "height"])
 
 # %% ../nbs/16_audit.ipynb #c7e5a0d3
+def _check_table(table: Any) -> None:
+    "Raise ValueError unless this is a table from `audit`."
+    if not isinstance(table, pd.DataFrame) or not set(_Finding._fields) <= set(table.columns):
+        raise ValueError(
+            "show_audit takes the table that audit returned, and then the course folder: "
+            "show_audit(audit(path), path)"
+        )
+    if not all(isinstance(films, list) for films in table["films"]):
+        raise ValueError(
+            "the column films does not hold lists, as in a table that was read from a file: "
+            "call audit(path) again"
+        )
+
+
 def show_audit(
     table: pd.DataFrame,  # from `audit`
     path: Path | str,  # the course folder it is of
     most: int = 9,  # how many sets of films to draw at most (1 or more)
 ) -> Picture:  # films that belong together; accuracy of each fact; sizes by class
-    "An audit in pictures; raises `BadFolder`, or `BadFilm` where a film to draw has gone."
+    "An audit in pictures; raises ValueError, `BadFolder`, or `BadFilm` if a film has gone."
+    _check_table(table)
     findings = _findings(table)
     sets = [finding for finding in findings if finding.finding in _KINDS]
     sets = sorted(sets, key=lambda of_set: _KINDS.index(of_set.finding))[:most]

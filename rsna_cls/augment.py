@@ -6,9 +6,13 @@
 __all__ = ['film_tfms', 'show_augmented', 'plant_marker', 'black_out', 'harmonise', 'remake']
 
 # %% ../nbs/05_augment.ipynb #60369486
+import os
 import sys
 import tempfile
-from collections.abc import Callable
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,9 +34,9 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from torch import Tensor
 from tqdm import tqdm
 
-from .course import BadFolder, Course
-from .figure import Picture, new_figure, picture
-from .film import as_film, load_film
+from .course import BadFolder, Course, user_path
+from .figure import Picture, new_figure, picture, plain_text
+from .film import SUFFIXES, as_film, load_film
 
 # %% ../nbs/05_augment.ipynb #2c44bce4
 def _random_shifts(
@@ -189,7 +193,7 @@ def show_augmented(
         # The same batch twice: as in validation, without augmentation, and as in training.
         before = dls.valid.after_batch(batch)[0]
         after = dls.train.after_batch(batch)[0]
-    labels = [dls.vocab[int(label)] for _, label in items]
+    labels = [str(dls.vocab[int(label)]) for _, label in items]
 
     fig, axs = new_figure(2, len(items), size=(1.6, 1.75))
     rows = [(before, "before"), (after, "as trained on")]
@@ -199,7 +203,7 @@ def show_augmented(
             ax.imshow(film, cmap="gray", vmin=0, vmax=1)
             ax.set(xticks=[], yticks=[])
     for ax, label in zip(axs[0], labels, strict=True):
-        ax.set_title(label, fontsize=10)
+        ax.set_title(plain_text(label, 16), fontsize=10)
     alt = (
         f"{len(items)} training films ({', '.join(labels)}), squeezed to squares; "
         "below each, the same film as the network was shown it"
@@ -292,18 +296,54 @@ class _Copy(NamedTuple):
     label: str | None  # its class; None: it is a surprise
 
 
-def _free_place(
-    place: Path,  # of a film, from the top of its folder
-    taken: set[str],  # places that are taken, in lower case; the new one is added
-) -> Path:  # the same place, as PNG
-    "Where a remade film goes: a number is put behind its name if that is taken."
-    free = place.with_suffix(".png")
-    number = 2
-    while str(free).lower() in taken:  # some file systems take A.png for a.png
-        free = place.with_name(f"{place.stem}_{number}.png")
-        number += 1
-    taken.add(str(free).lower())
-    return free
+class _Places:
+    "The places of a new folder's films, no two of them the same."
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+        self._numbered: dict[Path, Path] = {}  # from a folder of a source to its new names
+        self._siblings: Counter[Path] = Counter()  # new names so far in a new folder
+
+    def free(
+        self,
+        film: Path,  # a file
+        source: Path,  # the course folder it lies in
+        ending: str = "",  # put behind its name
+    ) -> Path:  # in the new folder, as PNG
+        "Where a film goes."
+        folders = film.relative_to(source).parts[:-1]
+        split_and_class = folders[:2]
+        folder = Path(*split_and_class, self._number(folders[2:], source))
+
+        is_suffix = film.suffix.lower() in SUFFIXES  # not so the end of 1.2.840.113619
+        stem = (film.stem if is_suffix else film.name) + ending
+        place = folder / f"{stem}.png"
+        number = 2
+        while _spelling(place) in self._taken:
+            place = folder / f"{stem}_{number}.png"
+            number += 1
+        self._taken.add(_spelling(place))
+        return place
+
+    def _number(
+        self,
+        names: tuple[str, ...],  # of the folders below a class; perhaps none
+        source: Path,  # the course folder: those of another one are other patients
+    ) -> Path:
+        "The new names of folders: the same ones wherever they are met."
+        if not names:
+            return Path()
+        folder = source.joinpath(*names)
+        if folder not in self._numbered:
+            parent = self._number(names[:-1], source)
+            self._siblings[parent] += 1
+            self._numbered[folder] = parent / f"folder_{self._siblings[parent]}"
+        return self._numbered[folder]
+
+
+def _spelling(place: Path) -> str:
+    "What two names share that some disks take for one: A.png for a.png."
+    return unicodedata.normalize("NFC", str(place)).casefold()
 
 
 def _copies(
@@ -311,18 +351,16 @@ def _copies(
     extra: Course | None,  # whose training films are added
 ) -> list[_Copy]:
     "All films of a remade course folder, no two of them in one place."
-    taken: set[str] = set()
+    places = _Places()
     copies = []
     for film in [*course.films(), *course.surprises()]:
-        place = film.relative_to(course.path)
-        copies.append(_Copy(film, _free_place(place, taken), course.label(film)))
+        copies.append(_Copy(film, places.free(film, course.path), course.label(film)))
     if extra is None:
         return copies
     for film in extra.films("train"):
         label = extra.label(film)
         if label in course.classes:
-            place = film.relative_to(extra.path).with_stem(f"{film.stem}_extra")
-            copies.append(_Copy(film, _free_place(place, taken), label))
+            copies.append(_Copy(film, places.free(film, extra.path, "_extra"), label))
     return copies
 
 # %% ../nbs/05_augment.ipynb #a5c5e006
@@ -334,28 +372,56 @@ def remake(
     extra: Path | str | None = None,  # course folder whose training films are added, changed alike
 ) -> Path:  # `dest`
     "A course folder of changed films; all of it or nothing. Raises `BadFolder` or `BadFilm`."
-    dest = Path(dest)
-    if dest.exists():
+    dest = user_path(dest)
+    if os.path.lexists(dest):  # a link that leads nowhere is there, too
         raise BadFolder(
             f"{dest} is there already: give the name of a new folder, or delete it first"
         )
-    if dest.resolve().is_relative_to(Path(path).resolve()):
-        raise BadFolder(f"{dest} lies inside the films it would copy: give a folder elsewhere")
     course = Course(path, needs=())
     if only is not None and only not in course.classes:
         raise BadFolder(f"{path} has no class {only!r}: choose from {', '.join(course.classes)}")
     copies = _copies(course, None if extra is None else Course(extra, needs=("train",)))
+    _check_apart(dest, {course.path, *[copy.film.parent for copy in copies]})
 
-    dest.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{dest.name}.", dir=dest.parent) as beside:
-        half_made = Path(beside) / dest.name
+    with _explaining_disk_errors(dest.parent):
+        dest.parent.mkdir(parents=True, exist_ok=True)
+        beside = tempfile.TemporaryDirectory(prefix=".remake.", dir=dest.parent)
+    with beside:
+        half_made = Path(beside.name) / dest.name
         for copy in _progress(copies):
             is_changed = only is None or copy.label == only
-            film = change(copy.film) if is_changed else load_film(copy.film)
+            film = as_film(change(copy.film)) if is_changed else load_film(copy.film)
             file = half_made / copy.place
-            file.parent.mkdir(parents=True, exist_ok=True)
-            film.save(file)
-        return half_made.rename(dest)
+            with _explaining_disk_errors(dest.parent):
+                file.parent.mkdir(parents=True, exist_ok=True)
+                film.save(file)
+        with _explaining_disk_errors(dest.parent):
+            return half_made.rename(dest)
+
+
+def _check_apart(
+    dest: Path,  # the folder to make
+    folders: set[Path],  # from which films are copied
+) -> None:
+    "Raise `BadFolder` if a new folder would lie among the films it is made from."
+    # Links are followed: the films may lie in several places.
+    around = dest.resolve().parents
+    if any(folder.resolve() in around for folder in folders):
+        raise BadFolder(f"{dest} lies inside the films it would copy: give a folder elsewhere")
+
+
+@contextmanager
+def _explaining_disk_errors(
+    folder: Path,  # that is written to
+) -> Iterator[None]:
+    "Turn an `OSError` in writing to a folder into a `BadFolder` that names it."
+    try:
+        yield
+    except OSError as error:
+        raise BadFolder(
+            f"the folder {folder} cannot be used ({error.strerror or error}): "
+            "is it yours to write to, and is there room on the disk?"
+        ) from None
 
 
 def _progress(copies: list[_Copy]) -> Any:  # an iterable of the same

@@ -8,6 +8,7 @@ __all__ = ['relevance_mass', 'pointing_game', 'randomization_check', 'deletion_i
 # %% ../nbs/15_camcheck.ipynb #da47b0ae
 from collections.abc import Iterable
 from copy import deepcopy
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,18 @@ from torch import nn
 from torch.nn.functional import adaptive_avg_pool2d, interpolate
 from torchvision.transforms.functional import gaussian_blur
 
-from .cam import class_indices, map_films, resnet_parts
-from .learner import evaluation_mode
-from .loaders import class_names, film_batches, torch_model
+from rsna_cls.cam import (
+    answer_of,
+    bare_network,
+    class_indices,
+    class_labels,
+    finite_maps,
+    map_films,
+    network_batches,
+    resnet_parts,
+)
+from .learner import class_logits, class_probabilities, evaluation_mode
+from .loaders import torch_model
 from .stats import mean_interval
 
 # %% ../nbs/15_camcheck.ipynb #4a445e6a
@@ -33,13 +43,37 @@ def _checked_masks(
     n_maps: int,
 ) -> list[np.ndarray]:  # bool, shape (h, w) each
     "Masks as bool arrays; raises ValueError if one is no mask, or their number is wrong."
-    checked = [np.asarray(mask, bool) for mask in masks]
+    checked = [_as_mask(mask) for mask in masks]
     if len(checked) != n_maps:
         raise ValueError(f"{len(checked)} masks for {n_maps} maps: one mask for each map is needed")
     for mask in checked:
         if mask.ndim != 2 or not mask.any():
             raise ValueError("a mask must be an array of shape (h, w) that is true somewhere")
     return checked
+
+
+def _as_mask(
+    mask: Any,  # an array, a tensor, or an image
+) -> np.ndarray:  # bool; of shape (h, w), if it is a mask
+    "A mask as an array, true where it is not zero."
+    if isinstance(mask, torch.Tensor):
+        mask = mask.cpu()
+    try:
+        return np.asarray(mask).astype(bool)
+    except (TypeError, ValueError):
+        return np.zeros(0, bool)
+
+
+def _checked_maps(
+    maps: Any,  # a tensor or an array of shape (n, h, w)
+) -> torch.Tensor:  # float, shape (n, h, w)
+    "Maps as a tensor; raises ValueError if they are none, or not finite."
+    maps = finite_maps(maps)
+    if maps.ndim != 3 or maps.numel() == 0:
+        raise ValueError(
+            f"maps must have the shape (n, h, w), a map for each film, not {tuple(maps.shape)}"
+        )
+    return maps
 
 
 def _positive_heat(
@@ -56,6 +90,7 @@ def relevance_mass(
     masks: Iterable,  # one per film: bool arrays (h, w) of any size, as `simulate_film(…).masks`
 ) -> pd.DataFrame:  # a row per film: mass, the share of the heat inside; area (both 0 to 1)
     "How much of the heat, and of the film, lies inside a structure; raises ValueError."
+    maps = _checked_maps(maps)
     rows = []
     for one_map, mask in zip(maps, _checked_masks(masks, len(maps)), strict=True):
         heat = _positive_heat(one_map, mask.shape)
@@ -70,14 +105,30 @@ def pointing_game(
     tolerance: float = 0.0,  # how far outside still counts (share of the longer side, 0 to 1)
 ) -> pd.DataFrame:  # a row per film: hit (bool); area, the chance of a random place (0 to 1)
     "Whether the hottest place of each map lies inside a structure; raises ValueError."
+    if not 0 <= tolerance <= 1:
+        raise ValueError(f"tolerance is a share of the film's side, from 0 to 1, not {tolerance!r}")
+    maps = _checked_maps(maps)
     rows = []
     for one_map, mask in zip(maps, _checked_masks(masks, len(maps)), strict=True):
         heat = _positive_heat(one_map, mask.shape)
         distance = distance_transform_edt(~mask)  # to the structure (px)
         counts_as_inside = distance <= tolerance * max(mask.shape)
-        is_hit = heat.any() and counts_as_inside.flat[heat.argmax()]
+        is_hit = heat.any() and counts_as_inside[_hottest_places(one_map, heat)].all()
         rows.append(dict(hit=bool(is_hit), area=counts_as_inside.mean()))
     return pd.DataFrame(rows)
+
+
+def _hottest_places(
+    one_map: torch.Tensor,  # shape (h, w)
+    heat: np.ndarray,  # the same map at the size of its mask
+) -> np.ndarray:  # bool, of that size
+    "Where heat is greatest: one place, unless several squares of the map are equally hot."
+    is_shared = int((one_map == one_map.max()).sum()) > 1
+    if is_shared:
+        return heat == heat.max()
+    places = np.zeros(heat.shape, bool)
+    places.flat[heat.argmax()] = True
+    return places
 
 # %% ../nbs/15_camcheck.ipynb #2f239f09
 def _head_modules(
@@ -131,10 +182,13 @@ def randomization_check(
     seed: int = 42,  # decides the random numbers
 ) -> pd.DataFrame:  # a row per step: randomized (head … head to −8), similarity, low, high, n
     "How much of a map is left as the model forgets; raises ValueError, `BadHead` or `BadFilm`."
-    copy = deepcopy(torch_model(learn))
+    with evaluation_mode(torch_model(learn)):  # while no other thread changes it
+        copy = deepcopy(bare_network(learn))
     steps = _randomization_steps(copy)
-    batch = torch.cat(list(film_batches(learn, films)))
+    batch = torch.cat(list(network_batches(learn, films)))
     trained = map_films(learn, batch, target, method, block, relu=False)
+    if trained.maps[0].numel() == 1:
+        raise ValueError("maps of a single place have no order to compare: give larger films")
 
     rows = []
     with no_random(seed):
@@ -203,10 +257,10 @@ def _mean_probability(
     "The probability of a class while one film turns into another, mean along the way."
     curve = []
     for step in range(steps + 1):
-        is_exchanged = interpolate((ranks < step / steps).float(), start.shape[2:])
+        is_exchanged = interpolate((ranks < step / steps).float(), start.shape[2:]).to(start.dtype)
         between = start * (1 - is_exchanged) + end * is_exchanged
-        probabilities = model(between).softmax(1)
-        curve.append(probabilities.gather(1, targets[:, None])[:, 0])
+        probabilities = class_probabilities(answer_of(model, between), len(between))
+        curve.append(probabilities.gather(1, targets[:, None])[:, 0].float())
     return torch.stack(curve).mean(0).cpu().numpy()
 
 # %% ../nbs/15_camcheck.ipynb #6ffaa49e
@@ -218,9 +272,9 @@ def _target_indices(
     "The class whose probability is watched, for each film; raises ValueError."
     model = torch_model(learn)
     if target is None:
-        return model(batch).argmax(1)
-    n_classes = model(batch[:1]).shape[1]
-    indices = class_indices(target, class_names(learn), len(batch), n_classes)
+        return class_logits(answer_of(model, batch), len(batch)).argmax(1)
+    n_classes = class_logits(answer_of(model, batch[:1]), 1).shape[1]
+    indices = class_indices(target, class_labels(learn, n_classes), len(batch), n_classes)
     return torch.tensor(indices, device=batch.device)
 
 # %% ../nbs/15_camcheck.ipynb #8744f830
@@ -233,14 +287,16 @@ def deletion_insertion(
     seed: int = 42,  # decides the random order
 ) -> pd.DataFrame:  # a row per film: deletion, insertion, deletion_random, insertion_random, 0 to 1
     "The answer as the hottest places go, and as they come; raises ValueError or `BadFilm`."
+    bare_network(learn)  # is there one?
     model = torch_model(learn)
-    sharp = torch.cat(list(film_batches(learn, films)))
+    sharp = torch.cat(list(network_batches(learn, films)))
+    maps = _checked_maps(maps)
     if len(maps) != len(sharp):
         raise ValueError(
             f"{len(maps)} maps for {len(sharp)} films: one map for each film is needed"
         )
-    if steps < 2:
-        raise ValueError(f"steps must be 2 or more, not {steps}")
+    if isinstance(steps, bool) or not isinstance(steps, Integral) or steps < 2:
+        raise ValueError(f"steps must be a whole number, 2 or more, not {steps!r}")
 
     # Two orders of the same squares: by heat, and by chance.
     heat = _square_heat(maps).to(sharp.device)

@@ -7,6 +7,7 @@ __all__ = ['film_views', 'ColourScale', 'colour_scale', 'overlay', 'hottest_plac
 
 # %% ../nbs/14_camshow.ipynb #aae0a814
 from collections.abc import Iterable
+from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,11 +21,11 @@ from matplotlib.image import AxesImage
 from PIL import Image
 from torch import nn
 
-from .cam import METHODS, map_films
+from .cam import METHODS, finite_maps, map_films, target_list
 from .course import film_list
-from .figure import Picture, new_figure, picture, thumbnail
+from .figure import Picture, new_figure, picture, plain_text, thumbnail
 from .film import as_film
-from .loaders import class_names, film_batches
+from .loaders import film_batches
 
 # %% ../nbs/14_camshow.ipynb #89c44af1
 def _sees_whole_films(
@@ -42,7 +43,7 @@ def _to_greys(
     batch: torch.Tensor,  # normalised, shape (n, 3, h, w)
 ) -> list[np.ndarray]:  # n arrays of floats, 0 to 255, shape (h, w)
     "A network's batch as grey films, each from its own darkest to its own brightest place."
-    grey = batch.mean(1).cpu()
+    grey = batch.float().mean(1).cpu()
     low = grey.amin((1, 2), keepdim=True)
     high = grey.amax((1, 2), keepdim=True)
     span = (high - low).clamp_min(1e-9)  # a film of one grey is black
@@ -78,7 +79,8 @@ def colour_scale(
     heat: torch.Tensor,  # one map, shape (h, w)
     signed: bool,  # does it also say what speaks against the class?
 ) -> ColourScale:  # from 0 to the map's greatest value, or with sign as far below 0 as above
-    "The colours of a map: from black to yellow, or with sign from blue to red."
+    "The colours of a map: from black to yellow, or with sign from blue to red; raises ValueError."
+    heat = finite_maps(heat)
     high = float(heat.abs().max())
     if signed and high:
         return ColourScale("coolwarm", -high, high)
@@ -95,7 +97,7 @@ def overlay(
     if scale.is_empty:
         return np.zeros((*shape, 4))
     smooth = nn.functional.interpolate(
-        heat[None, None].cpu(), size=shape, mode="bilinear", align_corners=False
+        finite_maps(heat)[None, None].cpu(), size=shape, mode="bilinear", align_corners=False
     )[0, 0].numpy()
     colours = colormaps[scale.colormap](np.interp(smooth, (scale.low, scale.high), (0, 1)))
     colours[..., 3] = opacity * np.abs(smooth) / scale.high
@@ -105,7 +107,8 @@ def overlay(
 def hottest_place(
     heat: torch.Tensor,  # one map, shape (h, w)
 ) -> str:
-    "Where a map is hottest, in words, and its value there."
+    "Where a map is hottest, in words, and its value there; raises ValueError."
+    heat = finite_maps(heat)
     if not heat.abs().max():
         return "the map is all zero"
     height, width = heat.shape
@@ -128,7 +131,7 @@ def _draw_film(
 ) -> None:
     "Draw a film."
     ax.imshow(film, cmap="gray", vmin=0, vmax=255)
-    ax.set_title(title, fontsize=10, parse_math=False)
+    ax.set_title(plain_text(title), fontsize=10)
 
 
 def _draw_map(
@@ -187,15 +190,24 @@ def _draw_row(
 # %% ../nbs/14_camshow.ipynb #5a7003fb
 def _first_films(
     films: Path | str | Image.Image | Iterable,  # as for `grad_cam`
+    target: str | int | Iterable | None,  # class, or one per film
     n: int,  # how many at most
-) -> list | torch.Tensor:  # paths and PIL images, or a ready batch
-    "The first of some films; raises ValueError if there is none."
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+) -> tuple[list | torch.Tensor, Any]:  # paths and PIL images, or a ready batch; their targets
+    "The first of some films, with their targets; raises ValueError if there is none."
+    if isinstance(n, bool) or not isinstance(n, Integral) or n < 1:
         raise ValueError(f"n must be a whole number from 1, not {n!r}")
-    first = films[:n] if isinstance(films, torch.Tensor) else film_list(films)[:n]
-    if len(first) == 0:
+    if not isinstance(films, torch.Tensor):
+        films = film_list(films)
+    if len(films) == 0:
         raise ValueError("there are no films here: give a folder, a file, or a list of files")
-    return first
+
+    # Targets may be given for all the films, or for those alone that are drawn.
+    targets = None if target is None else target_list(target)
+    if targets is not None and len(targets) == len(films):
+        target = targets[: int(n)]
+    elif targets is not None:
+        target = targets
+    return films[: int(n)], target
 
 
 def show_cam(
@@ -209,7 +221,8 @@ def show_cam(
     n: int = 8,  # how many films to draw at most
 ) -> Picture:  # one row per film: film, map, both together
     "Films with their maps, the class and its logit; raises as `grad_cam` and `cam` do."
-    films = _first_films(films, n)
+    films, target = _first_films(films, target, n)
+    # A file's own name: folders may bear the names of patients.
     names = [f"{film.name}\n" if isinstance(film, Path) else "" for film in films]
     if not isinstance(films, torch.Tensor):
         films = [as_film(film) for film in films]  # read once, to be mapped and to be drawn
@@ -218,10 +231,8 @@ def show_cam(
     views = film_views(learn, films)
 
     # What each map is a map of.
-    classes = class_names(learn)
     titles = []
-    for index, logit in zip(found.targets.tolist(), found.logits.tolist(), strict=True):
-        label = classes[index] if classes else f"class {index}"
+    for label, logit in zip(found.labels, found.logits.tolist(), strict=True):
         titles.append(f"{label}, logit {logit:.2f}")
 
     fig, axs = new_figure(len(views), 3, size=(3.1, 3.4))

@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +32,7 @@ from tqdm import tqdm
 from .augment import film_tfms
 from .course import BadFolder, Course
 from .evaluate import predict
-from .figure import Picture, new_figure, picture
+from .figure import Picture, new_figure, picture, plain_text
 from .film import load_film
 from .finetune import fine_tune
 from .learner import features, film_learner
@@ -50,7 +50,7 @@ def _labelled_films(
 
 
 def _refuse_groups(
-    films: list[Path],  # those with the fault; none: all is well
+    films: list,  # those with the fault, as they are named; none: all is well
     fault: str,  # in words
 ) -> None:
     "Raise ValueError if any film has this fault; the first is named."
@@ -73,23 +73,38 @@ def _group_numbers(
             f"not a {type(groups).__name__}"
         )
 
-    # The same file may be written in several ways: compare what they resolve to.
-    entries = [((course.path / str(file)).resolve(), group) for file, group in groups.items()]
-    named = pd.Index([file for file, _ in entries])
-    group_of = dict(entries)
-    in_course = {film.resolve() for film in [*course.films(), *course.surprises()]}
-    wanted = [film.resolve() for film in films]
+    # The same film may be written in several ways: what counts is the film that is meant.
+    group_of = {}
+    unknown = []
+    twice = []
+    for file, group in groups.items():
+        film = _named_film(course, str(file))
+        if film is None:
+            unknown.append(file)
+        elif film in group_of:
+            twice.append(film)
+        else:
+            group_of[film] = group
 
+    _refuse_groups(unknown, f"no such film in {course.path} (write it as in val/abd/abd3.png)")
+    _refuse_groups(twice, "a film is named twice")
     _refuse_groups(
-        [file for file in named if file not in in_course],
-        f"no such film in {course.path} (write it as in val/abd/abd3.png)",
+        [film for film, group in group_of.items() if not isinstance(group, Hashable)],
+        "a group must be a name, a number, or a tuple of these, and is none here",
     )
-    _refuse_groups(list(named[named.duplicated()]), "a film is named twice")
     _refuse_groups(
-        [film for film in wanted if pd.isna(group_of.get(film))],
+        [film for film in films if pd.isna(group_of.get(film))],
         "a film has no group (one that stands alone gets a group of its own)",
     )
-    return pd.factorize(pd.Series([group_of[film] for film in wanted]))[0]
+    return pd.factorize(pd.Series([group_of[film] for film in films]))[0]
+
+
+def _named_film(
+    course: Course,
+    file: str,  # from the course folder, or from where Python runs
+) -> Path | None:  # as the course names it; None: it holds no such film
+    "The film that a file's path means."
+    return course.find(course.path / file) or course.find(file)
 
 # %% ../nbs/12_crossval.ipynb #d2f704f6
 class _Fold(NamedTuple):
@@ -195,8 +210,9 @@ def _lesson_recipe(epochs: int, size: int) -> Recipe:
 def _list_of_seeds(seeds: Sequence[int] | int) -> list[int]:
     "One or more seeds, all different, as a list; raises ValueError."
     listed = np.atleast_1d(seeds).tolist()
-    if not listed or any(type(seed) is not int or seed < 0 for seed in listed):
-        raise ValueError(f"seeds must be whole numbers from 0, not {listed}")
+    are_whole = all(type(seed) is int and 0 <= seed < 2**32 for seed in listed)
+    if not listed or not are_whole:
+        raise ValueError(f"seeds must be whole numbers from 0 to {2**32 - 1}, not {listed}")
     if len(set(listed)) < len(listed):
         raise ValueError(
             f"seeds must differ from one another, not {listed}: "
@@ -235,6 +251,7 @@ def cross_validate(
 ) -> pd.DataFrame:  # file, truth, prediction, a probability per class, seed, fold (from 1)
     "What networks say about films held back from them; raises ValueError, `BadFolder`, `BadFilm`."
     course = Course(path)
+    course.say_left_out()
     films, labels = _labelled_films(course, "train", "val")
     group_numbers = _group_numbers(course, films, groups)
     seeds = _list_of_seeds(seeds)
@@ -299,6 +316,10 @@ def score_seeds(
     "Accuracy and each class's sensitivity, over seeds, with a 95 % interval; raises ValueError."
     if "seed" not in predictions:
         raise ValueError("this table knows no seeds: give the one that cross_validate returns")
+    if predictions["truth"].isna().any():
+        raise ValueError("this table has films without a truth: a score counts films of a class")
+    if predictions["seed"].value_counts().nunique() > 1:
+        raise ValueError("this table has more films for one seed than for another")
     answers = predictions.assign(right=predictions["truth"] == predictions["prediction"])
     rows = [_over_seeds("accuracy", answers)]
     for name in sorted(set(answers["truth"])):
@@ -408,6 +429,8 @@ def _network_right(
     if not {"truth", "prediction"} <= set(network):
         raise ValueError("network must be a table from cross_validate or predict")
     known = network[network["truth"].notna()]
+    if known.empty:
+        raise ValueError("network has no film whose truth is known: nothing can be counted")
     right = known["truth"] == known["prediction"]
     if "seed" not in known:
         return {"the film (network)": right}
@@ -424,6 +447,7 @@ def baselines(
 ) -> pd.DataFrame:  # knows, k (films right), n, accuracy (0 to 1), low, high
     "How far one gets with less than the film; raises ValueError, `BadFolder` or `BadFilm`."
     course = Course(path)
+    course.say_left_out()
     films, labels = _labelled_films(course, "train", "val", "test")
     group_numbers = _group_numbers(course, films, groups)
     list_of_folds = _split_into_folds(labels, group_numbers, n_folds=folds, seed=seed)
@@ -444,7 +468,9 @@ def show_baselines(
     ax = axs[0, 0]
     heights = np.arange(len(table))[::-1]  # the first baseline stands at the top
     lengths = [table["accuracy"] - table["low"], table["high"] - table["accuracy"]]
-    labels = [f"{row['knows']}, {row['k']} of {row['n']}" for _, row in table.iterrows()]
+    labels = []
+    for _, row in table.iterrows():  # a row's name may hold that of a class, which may be any
+        labels.append(plain_text(f"{row['knows']}, {row['k']} of {row['n']}", most=60))
 
     ax.axvline(table["accuracy"].iloc[0], ls=":", color="0.6", zorder=0)  # what nothing gives
     ax.errorbar(

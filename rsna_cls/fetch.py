@@ -8,25 +8,28 @@ __all__ = ['SOURCES', 'FetchError', 'Source', 'cache_folder', 'download', 'embed
 # %% ../nbs/02_fetch.ipynb #732786c1
 import errno
 import hashlib
+import json
 import lzma
 import os
+import re
 import shutil
 import stat
+import struct
 import sys
 import tempfile
 import threading
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple, TypeVar
+from typing import IO, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
-from .course import BadFolder, Course, is_hidden
+from .course import BadFolder, Course, is_hidden, user_path
 from .film import SUFFIXES
 
 # %% ../nbs/02_fetch.ipynb #951f5d0f
@@ -56,8 +59,8 @@ def _all_or_nothing(
     with _explaining_disk_errors(dest.parent):
         dest.parent.mkdir(parents=True, exist_ok=True)
         # A download that was given up may still be writing there when the folder goes.
-        with tempfile.TemporaryDirectory(dir=dest.parent, ignore_cleanup_errors=True) as folder:
-            unfinished = Path(folder) / dest.name
+        with tempfile.TemporaryDirectory(dir=dest.parent, ignore_cleanup_errors=True) as beside:
+            unfinished = Path(beside) / dest.name
             yield unfinished
             os.replace(unfinished, dest)
 
@@ -246,72 +249,240 @@ def download(
     return file
 
 # %% ../nbs/02_fetch.ipynb #f243d389
-class _ZippedFilm(NamedTuple):
-    "A film in a zip."
-
-    member: zipfile.ZipInfo
-    path: Path  # where it lies below the course folder
+_NAME_IS_UTF8 = 0x800  # the bit that announces it
+_IS_LOCKED = 0x1  # the bit of a member that needs a password
 
 
-def _inner_path(member: zipfile.ZipInfo) -> PurePosixPath:
-    "Where a zip's member says it lies. Programs for Windows may write \\ between the folders."
-    return PurePosixPath(member.filename.replace("\\", "/"))
+class _Member(NamedTuple):
+    "A file or folder in a zip that is safe to unpack."
+
+    info: zipfile.ZipInfo
+    path: PurePosixPath  # its place, as the zip names it
+    is_folder: bool
 
 
-def _is_safe(member: zipfile.ZipInfo) -> bool:
-    "Whether a zip's member is a regular file that lands below the folder it is unpacked to."
-    path = _inner_path(member)
-    is_link = stat.S_ISLNK(member.external_attr >> 16)  # where zips keep the kind of a file
-    climbs_out = path.is_absolute() or ".." in path.parts
-    names_a_drive = ":" in member.filename  # of Windows, such as C:
-    return not (member.is_dir() or is_link or climbs_out or names_a_drive)
+class _Contents(NamedTuple):
+    "What is unpacked of a zip, and what is left out."
+
+    members: list[_Member]
+    left_out: str  # in words, such as '2 links (elbow.png)'; '': nothing
 
 
-def _is_film(member: zipfile.ZipInfo) -> bool:
-    "Whether a zip's member has a name that a film may have."
-    path = _inner_path(member)
-    is_shown = not any(is_hidden(part) for part in path.parts)
-    return is_shown and path.suffix.lower() in SUFFIXES
+def _inner_path(info: zipfile.ZipInfo) -> PurePosixPath:
+    "Where a zip's member says it lies."
+    name = info.filename
+    if not info.flag_bits & _NAME_IS_UTF8:
+        with suppress(UnicodeError):
+            name = name.encode("cp437").decode("utf-8")
+    return PurePosixPath(name.replace("\\", "/"))
 
 
-def _zipped_films(
-    archive: zipfile.ZipFile,
-    root: str,  # the folder in the zip that holds train/; '': the top of the zip
-) -> list[_ZippedFilm]:
-    "The films in a zip that are safe to unpack."
-    root_parts = Path(root).parts
-    depth = len(root_parts)
-    films = []
-    for member in archive.infolist():
-        parts = _inner_path(member).parts
-        if _is_safe(member) and _is_film(member) and parts[:depth] == root_parts:
-            films.append(_ZippedFilm(member, Path(*parts[depth:])))
-    return films
+def _leads_out(path: PurePosixPath) -> bool:
+    "Whether a path leads out of the folder that a zip is unpacked to."
+    names_a_drive = bool(path.parts) and re.fullmatch("[A-Za-z]:.*", path.parts[0]) is not None
+    return path.is_absolute() or ".." in path.parts or names_a_drive
+
+
+def _is_plain(info: zipfile.ZipInfo) -> bool:
+    "Whether a zip's member is a file or a folder, and not a link or a device."
+    kind = stat.S_IFMT(info.external_attr >> 16)  # where zips keep it; 0: they do not say
+    return kind in (0, stat.S_IFREG, stat.S_IFDIR)
+
+
+def _contents(archive: zipfile.ZipFile) -> _Contents:
+    "What of a zip is safe to unpack. Of several members of one name the last one counts."
+    members: dict[tuple[PurePosixPath, bool], _Member] = {}
+    links = []
+    leading_out = []
+    for info in archive.infolist():
+        path = _inner_path(info)
+        if any(is_hidden(part) for part in path.parts if part != ".."):
+            continue
+        if _leads_out(path):
+            leading_out.append(path)
+        elif not _is_plain(info):
+            links.append(path)
+        elif path.parts:
+            is_folder = info.filename.endswith(("/", "\\"))
+            members[path, is_folder] = _Member(info, path, is_folder)
+    left_out = [
+        _counted(_shown(links), len(links), "link", "links"),
+        _counted(
+            _shown(leading_out),
+            len(leading_out),
+            "name that leads out of the zip",
+            "names that lead out of the zip",
+        ),
+    ]
+    return _Contents(list(members.values()), ", ".join(words for words in left_out if words))
+
+
+def _shown(paths: list[PurePosixPath]) -> list[str]:
+    "The names of films: those of folders may be patients' names."
+    return [path.name for path in paths if path.suffix.lower() in SUFFIXES]
+
+
+_MOST_EXAMPLES = 3  # names that are given as examples
+
+
+def _counted(
+    names: list[str],  # of some of them, or of none
+    count: int,  # how many there are
+    one: str,  # what one of them is
+    several: str,  # what several are
+) -> str:  # such as '2 links (elbow.png)'; '': there are none
+    "How many there are, with some of their names."
+    if not count:
+        return ""
+    words = f"{count} {one if count == 1 else several}"
+    examples = names[:_MOST_EXAMPLES]
+    if not examples:
+        return words
+    if len(names) > _MOST_EXAMPLES:
+        examples.append("…")
+    return f"{words} ({', '.join(examples)})"
+
+# %% ../nbs/02_fetch.ipynb #e2b00002
+_FORBIDDEN = re.compile(r'[<>:"|?*\x00-\x1f]')  # on Windows
+_DEVICES = re.compile(r"(CON|PRN|AUX|NUL|COM[1-9]|LPT[1-9])\s*(\..*)?", re.IGNORECASE)  # there too
+_MOST_NAME_BYTES = 240  # of the 255 a disk takes; some are kept for a number
+
+
+def _name_on_disk(
+    name: str,  # of a file or folder in a zip
+    is_windows: bool = os.name == "nt",
+) -> str:  # the same, nearly always
+    "A name that this computer's disk can bear."
+    if is_windows:
+        name = _FORBIDDEN.sub("_", name).rstrip(". ") or "_"
+        if _DEVICES.fullmatch(name):
+            stem, suffix = os.path.splitext(name)
+            name = f"{stem}_{suffix}"
+    if len(os.fsencode(name)) <= _MOST_NAME_BYTES:
+        return name
+    suffix = os.path.splitext(name)[1][:16]
+    bytes_of_stem = _MOST_NAME_BYTES - len(os.fsencode(suffix))
+    return os.fsencode(name)[:bytes_of_stem].decode(errors="ignore") + suffix
+
+
+def _make_folders(
+    members: Iterable[_Member],
+    top: Path,  # a folder that is there
+) -> dict[PurePosixPath, Path]:  # of each folder in the zip: where it is on the disk
+    "Make the folders of a zip; raises `BadFolder` if two of them are one on this disk."
+    places = {PurePosixPath(): top}
+    for member in members:
+        folder = member.path if member.is_folder else member.path.parent
+        for path in reversed([folder, *folder.parents]):
+            if path not in places:
+                places[path] = places[path.parent] / _name_on_disk(path.name)
+                try:
+                    with _explaining_long_paths(path):
+                        places[path].mkdir()
+                except FileExistsError:
+                    raise BadFolder(
+                        "it holds several folders whose names are one on this disk, "
+                        f"such as {path}: rename one of them, and zip the films again"
+                    ) from None
+    return places
+
+
+@contextmanager
+def _explaining_long_paths(
+    path: PurePosixPath,  # in the zip
+) -> Iterator[None]:
+    "Turn the `OSError` of a path that is too long into a `BadFolder`."
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise BadFolder(f"the path of {path.name} in it is too long for this disk") from None
+
+
+def _new_file(
+    place: Path,  # where it should be
+) -> IO[bytes]:  # open for writing
+    "A new file; it gets a number if its name is taken."
+    number = 2
+    file = place
+    while True:
+        try:
+            return open(file, "xb")
+        except FileExistsError:
+            file = place.with_stem(f"{place.stem}_{number}")
+            number += 1
+
+# %% ../nbs/02_fetch.ipynb #e2b00005
+class _Root(NamedTuple):
+    "The course folder in an unpacked zip."
+
+    path: Path
+    others: list[Path]  # course folders that are left out
+
+
+def _candidates(
+    top: Path,  # a folder
+) -> list[Path]:  # the outermost first, then by name
+    "The folders that hold train/, in capitals or not."
+    found = []
+    for folder, names, _ in os.walk(top):
+        names[:] = sorted(name for name in names if not is_hidden(name))
+        if any(name.lower() == "train" for name in names):
+            found.append(Path(folder))
+    return sorted(found, key=lambda folder: (len(folder.parts), folder))
+
+
+def _only_folder(
+    top: Path,  # a folder
+) -> Path:
+    "The folder below which things begin: the only one in the only one …"
+    while top.is_dir():
+        inside = [path for path in top.iterdir() if not is_hidden(path.name)]
+        if len(inside) != 1 or not inside[0].is_dir():
+            break
+        top = inside[0]
+    return top
 
 
 def _course_root(
-    archive: zipfile.ZipFile,
-) -> str:  # such as 'data'; '': the top of the zip
-    "The folder in a zip that holds train/; of several the outermost, then the first by name."
-    roots = set()
-    for film in _zipped_films(archive, root=""):
-        parts = film.path.parts
-        if "train" in parts:
-            roots.add(parts[: parts.index("train")])
-    outermost = min(roots, key=lambda parts: (len(parts), parts), default=())
-    return "/".join(outermost)
+    top: Path,  # a folder that a zip was unpacked to
+) -> _Root:
+    "The course folder at or below a folder; raises `BadFolder`."
+    candidates = _candidates(top)
+    courses = [folder for folder in candidates if _is_course(folder)]
+    if not courses:
+        # Says what is wrong with the folder that was most likely meant.
+        Course(candidates[0] if candidates else _only_folder(top))
+    root = courses[0]
+    others = [folder for folder in courses[1:] if not folder.is_relative_to(root)]
+    return _Root(root, others)
+
+
+def _is_course(folder: Path) -> bool:
+    "Whether a folder is there, and is a course folder."
+    try:
+        Course(folder)
+    except BadFolder:
+        return False
+    return True
 
 # %% ../nbs/02_fetch.ipynb #82b18093
 _MOST_BYTES = 20 * 2**30  # that a zip may unpack to
+_MOST_MEMBERS = 1_000_000  # files and folders that it may unpack to
+_MOST_DEPTH = 100  # of folders in folders
 
-_ZIP_ERRORS = (  # what zipfile and its decompressors raise on a damaged or locked zip
+_ZIP_ERRORS = (  # what zipfile and its decompressors raise on a zip that is damaged
     zipfile.BadZipFile,
     zlib.error,
     lzma.LZMAError,
+    struct.error,
     EOFError,
     UnicodeDecodeError,  # a file name that is no text
-    RuntimeError,  # a password is wanted, or the compression is one that Python does not know
+    RuntimeError,  # what Python's reader cannot do
 )
+
+_COMPRESSIONS = {9: "Deflate64", 93: "Zstandard", 95: "XZ", 98: "PPMd"}  # APPNOTE 4.4.5
 
 
 @contextmanager
@@ -334,30 +505,125 @@ def _opened(file: Path) -> zipfile.ZipFile:
         return zipfile.ZipFile(file)
 
 
-def _pieces(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
+def _pieces(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
     "The content of a zip's member, piece by piece; raises as `_opened` does."
     # An error in writing a piece does not come by here.
-    with _explaining_read_errors(str(archive.filename)), archive.open(member) as content:
+    with _explaining_read_errors(str(archive.filename)), archive.open(info) as content:
         while piece := content.read(_PIECE_BYTES):
             yield piece
 
 
-def _extract(archive: zipfile.ZipFile, film: _ZippedFilm, folder: Path) -> None:
-    "Write one film of a zip to its place in a folder."
-    target = folder / film.path
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with open(target, "wb") as copy:
-        for piece in _pieces(archive, film.member):
-            copy.write(piece)
+def _extract(archive: zipfile.ZipFile, member: _Member, place: Path) -> None:
+    "Write one file of a zip to its place on the disk; raises as `_opened` does, or `BadFolder`."
+    with _explaining_long_paths(member.path), _new_file(place) as copy:
+        try:
+            for piece in _pieces(archive, member.info):
+                copy.write(piece)
+        except NotImplementedError as error:
+            compression = _COMPRESSIONS.get(member.info.compress_type, str(error))
+            raise BadFolder(
+                f"{member.path.name} in it is packed in a way that Python cannot read "
+                f"({compression}): unpack it with the program that made it, and give the folder"
+            ) from None
+        except zipfile.BadZipFile:  # its own message names the whole path
+            raise zipfile.BadZipFile(f"at {member.path.name}") from None
 
 
-def _check_course(folder: Path, file: Path) -> None:
-    "Raise `BadFolder`, in terms of the zip, if what it held is no course folder."
+def _check_contents(members: list[_Member]) -> None:
+    "Raise `BadFolder` if a zip holds nothing, or too much, or is locked."
+    if not members:
+        raise BadFolder("it holds no files, apart from hidden ones")
+    if len(members) > _MOST_MEMBERS:
+        raise BadFolder(f"it would unpack to more than {_MOST_MEMBERS:,} files")
+    if max(len(member.path.parts) for member in members) > _MOST_DEPTH:
+        raise BadFolder(f"it holds folders that lie more than {_MOST_DEPTH} deep in each other")
+    # The sizes are those that the zip declares; zipfile itself stops reading there.
+    if sum(member.info.file_size for member in members) > _MOST_BYTES:
+        raise BadFolder(f"it would unpack to more than {_MOST_BYTES / 2**30:g} GB")
+    for member in members:
+        if member.info.flag_bits & _IS_LOCKED:
+            raise BadFolder(
+                f"it is locked with a password ({member.path.name}): unpack it with that, "
+                "and give the folder"
+            )
+
+
+def _unpack_all(
+    file: Path,  # a zip
+    top: Path,  # the folder to make
+) -> str:  # what was left out, in words; '': nothing
+    "Unpack a zip; raises `FetchError`, one of `_ZIP_ERRORS`, or `BadFolder` in terms of 'it'."
+    with _opened(file) as archive:
+        contents = _contents(archive)
+        _check_contents(contents.members)
+        top.mkdir()
+        places = _make_folders(contents.members, top)
+        for member in contents.members:
+            if not member.is_folder:
+                place = places[member.path.parent] / _name_on_disk(member.path.name)
+                _extract(archive, member, place)
+    return contents.left_out
+
+
+def _damage_in_words(
+    file: Path,  # a file that should be a zip
+    error: Exception,  # one of `_ZIP_ERRORS`
+) -> str:
+    "Why a zip cannot be unpacked, and what to do."
+    if isinstance(error, NotImplementedError):
+        return f"needs more than Python can do ({error}): unpack it, and give the folder"
+    if isinstance(error, UnicodeDecodeError):
+        return "holds a name that is damaged (no UTF-8): zip the films again"
+    with open(file, "rb") as content:
+        begins_as_a_zip = content.read(2) == b"PK"
+    if begins_as_a_zip:
+        return f"is not a zip that can be opened: damaged or incomplete ({error}); copy it again"
+    return (
+        "is not a zip that can be opened: it is damaged, or a file of another kind. "
+        "Give a zip, or the folder itself"
+    )
+
+# %% ../nbs/02_fetch.ipynb #e2b00009
+class _Unpacked(NamedTuple):
+    "What the cache knows about a zip that was unpacked."
+
+    sizes: dict[str, int]  # of each file, by the digest of its path below the course folder (bytes)
+    left_out: str  # of the zip, in words; '': nothing
+
+
+def _list_of(
+    folder: Path,  # a course folder in the cache
+) -> Path:
+    "The file that lists what was unpacked into a folder."
+    return folder.with_name(f"{folder.name}.json")
+
+
+def _read_list(folder: Path) -> _Unpacked | None:
+    "What was unpacked into a folder of the cache; None: nothing, or nobody knows."
     try:
-        Course(folder)
-    except BadFolder as error:
-        # The folder is a temporary one that nobody knows; the zip is what the user knows.
-        raise BadFolder(str(error).replace(str(folder), str(file))) from None
+        return _Unpacked(**json.loads(_list_of(folder).read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _is_whole(
+    folder: Path,  # a course folder in the cache
+) -> bool:
+    "Whether all that was unpacked into a folder is still there."
+    unpacked = _read_list(folder)
+    return unpacked is not None and unpacked.sizes.items() <= _sizes(folder).items()
+
+
+def _sizes(
+    folder: Path,  # a course folder in the cache
+) -> dict[str, int]:  # in bytes, by the digest of each file's path from there
+    "The sizes of all files below a folder."
+    found = {}
+    for path in folder.rglob("*"):
+        if path.is_file():
+            inner = os.fsencode(path.relative_to(folder))
+            found[hashlib.sha256(inner).hexdigest()[:16]] = path.stat().st_size
+    return found
 
 
 def _unpack(
@@ -365,41 +631,52 @@ def _unpack(
     dest: Path,  # the course folder to make, in our own cache: one that is there is replaced
     root: str | None = None,  # the folder in the zip that holds train/; None: look for it
 ) -> Path:  # `dest`
-    "Unpack a zip's films into a course folder, all or nothing; raises `BadFolder`, `FetchError`."
+    "Unpack a zip's course folder, all or nothing; raises `BadFolder` or `FetchError`."
     with _all_or_nothing(dest) as folder:
+        top = folder.with_name("all of it")
         try:
-            with _opened(file) as archive:
-                films = _zipped_films(archive, _course_root(archive) if root is None else root)
-
-                # The sizes are those that the zip declares; zipfile itself stops reading there.
-                if sum(film.member.file_size for film in films) > _MOST_BYTES:
-                    raise BadFolder(f"{file} would unpack to more than {_MOST_BYTES / 2**30:g} GB")
-
-                folder.mkdir()
-                for film in films:
-                    _extract(archive, film, folder)
+            left_out = _unpack_all(file, top)
         except FetchError:  # a RuntimeError too, but the zip is not damaged
             raise
-        except _ZIP_ERRORS:
-            raise BadFolder(
-                f"{file} is not a zip that can be opened: damaged, or locked with a password"
-            ) from None
+        except BadFolder as error:
+            raise BadFolder(f"{file} cannot be used: {error}") from None
+        except _ZIP_ERRORS as error:
+            raise BadFolder(f"{file} {_damage_in_words(file, error)}") from None
 
-        _check_course(folder, file)
+        try:
+            course = _course_root(top if root is None else top / root)
+        except BadFolder as error:
+            raise BadFolder(_in_terms_of_the_zip(str(error), file, top, left_out)) from None
+        others = [other.relative_to(top).as_posix() for other in course.others]
+        beside = _counted(others, len(others), "other course folder", "other course folders")
+        left_out = ", ".join(words for words in (left_out, beside) if words)
+
+        unpacked = _Unpacked(_sizes(course.path), left_out)
+        with _all_or_nothing(_list_of(dest)) as list_file:
+            list_file.write_text(json.dumps(unpacked._asdict()))
+
+        course.path.rename(folder)
         if dest.exists():
             shutil.rmtree(dest)
     return dest
 
+
+def _in_terms_of_the_zip(
+    words: str,  # what is wrong with the folder that it was unpacked to
+    file: Path,  # the zip
+    top: Path,  # the folder that it was unpacked to
+    left_out: str,  # of the zip, in words; '': nothing
+) -> str:
+    "The folder is a temporary one that nobody knows; the zip is what the user knows."
+    words = words.replace(str(top), str(file))
+    zips = [path.name for path in top.rglob("*.zip")]
+    if zips:
+        words += f". It holds {_counted(zips, len(zips), 'zip', 'zips')}: unpack that first"
+    if left_out:
+        words += f". Left out of the zip: {left_out}"
+    return words
+
 # %% ../nbs/02_fetch.ipynb #9f5be503
-def _is_course(folder: Path) -> bool:
-    "Whether a folder is there, and is a course folder."
-    try:
-        Course(folder)
-    except BadFolder:
-        return False
-    return True
-
-
 _Made = TypeVar("_Made")
 
 
@@ -413,10 +690,10 @@ def _made_once(
     with _explaining_disk_errors(folder.parent):
         # Asked before the lock, because films that are there need no wait and no place to write;
         # and asked again behind it, because who held it may have made them: no second download.
-        if not _is_course(folder):
+        if not _is_whole(folder):
             folder.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(f"{folder}.lock"):
-                if not _is_course(folder):
+                if not _is_whole(folder):
                     return make()
     return None
 
@@ -432,13 +709,21 @@ def embedded_films() -> Path:
     raise FetchError(f"the simulated films are missing from this installation ({package})")
 
 # %% ../nbs/02_fetch.ipynb #7c15e2fd
+class _Found(NamedTuple):
+    "A course folder, and why it was chosen."
+
+    path: Path
+    why: str
+
+
 def _from_file(
     path: Path,  # a course folder, or a zip of one
-) -> Path:  # the course folder
+    why: str,  # it was chosen
+) -> _Found:
     "The course folder at a path, unpacked into the cache if it is a zip."
     try:
         if path.is_dir():
-            return Course(path).path
+            return _Found(Course(path).path, why)
         if not path.is_file():
             raise FetchError(f"there is no folder or zip at {path}")
         blob = _blob_id(path)
@@ -446,7 +731,10 @@ def _from_file(
         raise FetchError(f"{path} cannot be opened ({error.strerror})") from None
     folder = _films_in_cache("zip", blob)
     _made_once(folder, lambda: _unpack(path, folder))
-    return folder
+    unpacked = _read_list(folder)
+    if unpacked and unpacked.left_out:
+        why += f"; left out of the zip: {unpacked.left_out}"
+    return _Found(folder, why)
 
 # %% ../nbs/02_fetch.ipynb #8e9c1cff
 class _Fetched(NamedTuple):
@@ -486,6 +774,8 @@ def _from_source(
     "The films of a source; raises `FetchError`."
     source = SOURCES[name]
     folder = _films_in_cache(name, source.blob)
+    if _read_list(folder) is None and _is_course(folder):
+        return _Fetched(folder, is_new=False)  # unpacked by version 0.1.0, which wrote no list
 
     def make() -> _Fetched:
         zip_file = _verified_zip(name)
@@ -518,19 +808,26 @@ def _from_source_or_advice(
 _SIMULATED = "the simulated films that come with the library"
 
 
-class _Found(NamedTuple):
-    "A course folder, and why it was chosen."
-
-    path: Path
-    why: str
+def _user_path(
+    path: str | bytes | os.PathLike,  # as a person writes it, with ~ or $HOME or without
+) -> Path:
+    "The path that a person means; raises `FetchError` for what is none."
+    try:
+        text = os.fsdecode(path)
+        if not text:
+            raise ValueError("it is empty")
+        return user_path(text)
+    except (TypeError, ValueError) as error:
+        raise FetchError(
+            f"{path!r} is not the name of a folder, a zip or a source of films ({error})"
+        ) from None
 
 
 def _first_available() -> _Found:
     "The films that `RSNA_CLS_DATA` names; without it the original films, or the simulated ones."
     named_by_user = os.environ.get("RSNA_CLS_DATA")
     if named_by_user:
-        path = _from_file(Path(named_by_user).expanduser())
-        return _Found(path, f"RSNA_CLS_DATA names {named_by_user}")
+        return _from_file(_user_path(named_by_user), f"RSNA_CLS_DATA names {named_by_user}")
 
     try:
         fetched = _from_source("rsna")
@@ -540,10 +837,36 @@ def _first_available() -> _Found:
     return _Found(fetched.path, f"the original films, {origin}")
 
 # %% ../nbs/02_fetch.ipynb #a91d40c6
-def _copy_file(source: str, target: str) -> None:
-    "Copy one file; raises `FetchError`, which names it."
+def _files_below(
+    folder: Path,
+    above: tuple[str, ...] = (),  # the real paths of the folders it lies in
+) -> list[Path]:  # files and, of each folder, the folder itself before what it holds
+    "All that lies below a folder. Links are followed, but not round in a circle."
+    real = os.path.realpath(folder)
+    if real in above:
+        return []
+    found = [folder]
     try:
-        shutil.copy2(source, target)
+        for path in sorted(folder.iterdir()):
+            found += _files_below(path, (*above, real)) if path.is_dir() else [path]
+    except OSError as error:
+        raise FetchError(f"{folder} cannot be read ({error.strerror or error})") from None
+    return found
+
+
+def _is_text(path: Path) -> bool:
+    "Whether a path can be printed, and written into a table."
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _copy_file(source: Path, target: Path) -> None:
+    "Copy a file's content, so that the copy can be changed; raises `FetchError`, which names it."
+    try:
+        shutil.copyfile(source, target)
     except OSError as error:
         raise FetchError(
             f"{source} cannot be copied ({error.strerror or error}): "
@@ -556,43 +879,53 @@ def _copy(
     dest: Path,  # a folder that is not there yet
 ) -> Path:  # `dest`
     "Copy a course folder to a new place, all or nothing; raises `FetchError`."
-    if dest.exists():
+    if os.path.lexists(dest):
         raise FetchError(f"{dest} is there already: please choose a new folder")
-    if dest.resolve().is_relative_to(path.resolve()):
+    if not _is_text(dest):
+        raise FetchError(f"{dest!r} is no text (not UTF-8): please choose another name")
+    originals = _files_below(path)
+    # Links are followed: the films may lie in several places.
+    folders = [original for original in originals if original.is_dir()]
+    if any(dest.resolve().is_relative_to(folder.resolve()) for folder in folders):
         raise FetchError(
             f"{dest} lies inside the films it would copy: please choose a folder elsewhere"
         )
     with _all_or_nothing(dest) as folder:
-        try:
-            shutil.copytree(path, folder, copy_function=_copy_file)
-        except shutil.Error as error:  # a folder in it that cannot be read, for one
-            raise FetchError(f"{path} cannot be copied ({error})") from None
+        for original in originals:
+            target = folder / original.relative_to(path)
+            if original.is_dir():
+                target.mkdir()
+            else:
+                _copy_file(original, target)
     return dest
 
 # %% ../nbs/02_fetch.ipynb #c488ac2c
 def fetch_data(
-    source: Path | str = "auto",  # 'auto', 'rsna', 'simulated', a folder, or a zip
-    dest: Path | str | None = None,  # copy the films to this new folder; None: leave them there
+    source: str | bytes | os.PathLike = "auto",  # 'auto', 'rsna', 'simulated', a folder, or a zip
+    dest: str | os.PathLike | None = None,  # copy the films to this new folder; None: leave them
 ) -> Path:  # a course folder
     "Find a course folder of films; raises `FetchError` or `BadFolder` in plain words."
-    if source == "auto":
+    name = source if isinstance(source, str) else None  # a path has no name of a source
+    if name == "auto":
         found = _first_available()
-    elif source == "simulated":
+    elif name == "simulated":
         found = _Found(embedded_films(), _SIMULATED)
-    elif source in SOURCES:
-        found = _Found(_from_source_or_advice(str(source)), f"the films of the source {source!r}")
+    elif name in SOURCES:
+        found = _Found(_from_source_or_advice(name), f"the films of the source {name!r}")
     else:
-        file = Path(source).expanduser()
+        file = _user_path(source)
         if not os.path.exists(file):
             names = ", ".join(repr(name) for name in ("auto", "simulated", *SOURCES))
             raise FetchError(
                 f"there is no folder or zip at {file}, and no source of that name: "
                 f"the sources are {names}"
             )
-        found = _Found(_from_file(file), "as you asked")
+        found = _from_file(file, "as you asked")
 
     path = found.path
     if dest is not None:
-        path = _copy(path, Path(dest).expanduser())
-    print(f"Films: {path} ({found.why})")
+        path = _copy(path, _user_path(dest))
+    # A path that is no UTF-8 cannot be printed as it is.
+    print(f"Films: {path} ({found.why})".encode(errors="replace").decode())
+    Course(path).say_left_out()
     return path

@@ -9,6 +9,7 @@ __all__ = ['fine_tune', 'show_curves']
 import random
 import sys
 import time
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from fastai.vision.all import Callback, Learner, no_random
 from tqdm import tqdm
 
 from .figure import Picture, new_figure, picture
+from .learner import check_trainable, sole_use
 
 # %% ../nbs/09_finetune.ipynb #c64fec30
 class _EpochLog(Callback):
@@ -92,14 +94,19 @@ def _train_all_layers(learn: Learner, epochs: int, base_lr: float, log: Callback
     learn.fit_one_cycle(epochs, rates, pct_start=0.3, div=5.0, cbs=log)
 
 
-def _check(learn: Learner, epochs: int, base_lr: float) -> None:
-    "Raise ValueError if there is something that cannot be trained with."
-    if isinstance(epochs, bool) or int(epochs) != epochs or epochs < 1:
+def _check_numbers(epochs: Any, base_lr: Any) -> None:
+    "Raise ValueError unless there are one epoch or more, and a rate above 0 and below 1."
+    is_whole = isinstance(epochs, Real) and not isinstance(epochs, bool) and epochs % 1 == 0
+    if not is_whole or epochs < 1:
         raise ValueError(f"epochs must be a whole number from 1, not {epochs!r}")
-    if not 0 < base_lr < 1:
+    if not isinstance(base_lr, Real) or not 0 < float(base_lr) < 1:
         raise ValueError(f"base_lr must lie between 0 and 1, such as 0.002, not {base_lr!r}")
-    if not len(learn.dls.train_ds):
-        raise ValueError("this learner has no training films: make one with film_learner(dls)")
+
+
+def _check(learn: Learner, epochs: Any, base_lr: Any) -> None:
+    "Raise ValueError if there is something that cannot be trained with."
+    check_trainable(learn)
+    _check_numbers(epochs, base_lr)
     if "accuracy" not in [metric.name for metric in learn.metrics]:
         raise ValueError(
             "the learner must measure accuracy: Learner(…, metrics=accuracy), as film_learner does"
@@ -117,6 +124,7 @@ def fine_tune(
     epochs = int(epochs)
     all_epochs = _FIRST_EPOCHS + epochs
     with (
+        sole_use(learn.model),  # who asks it meanwhile, in another thread, waits
         tqdm(
             total=all_epochs * len(learn.dls.train),
             desc="training",

@@ -6,6 +6,7 @@
 __all__ = ['Gate', 'show_gate']
 
 # %% ../nbs/17_gate.ipynb #fd69091e
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,14 +17,14 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import pandas as pd
 import pooch
+import torch
 from matplotlib.axes import Axes
 from PIL import Image
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
-from torch import Tensor
 
-from .course import BadFolder, Course, film_files, film_list
-from .figure import Picture, new_figure, picture, thumbnail
+from .course import Course, film_files, film_list, user_path
+from .figure import Picture, new_figure, picture, plain_text, thumbnail
 from .film import as_film, film_name
 from .learner import EMBEDDED_WEIGHTS, BadModel, features
 from .saved import read_model
@@ -110,12 +111,12 @@ def _of_split_folder(
     folder: Path,  # holds train/
 ) -> _Examples:
     "The films of a course folder, or of one that has too few classes to be a course."
-    try:
-        course = Course(folder, needs=())  # val/ may be missing; two classes are still required
-    except BadFolder:
-        val = folder / "val"
+    course = Course(folder, needs=(), fewest=0)  # val/ may be missing, and so may be classes
+    course.say_left_out()
+    if len(course.classes) < 2:
+        val = course.path / "val"
         validation = film_files(val) if val.is_dir() else []
-        return _without_classes(film_files(folder / "train"), validation)
+        return _without_classes(film_files(course.path / "train"), validation)
 
     training = course.films("train")
     labels = [cast(str, course.label(film)) for film in training]  # a course's films all have one
@@ -125,18 +126,20 @@ def _of_split_folder(
 def _examples(
     films: Path | str | Image.Image | Iterable,  # a course folder, a folder, or several films
 ) -> _Examples:
-    "Sort what `Gate.fit` was given; raises `BadFolder` or `BadFilm`."
-    if not isinstance(films, str | Path):
+    "Sort what `Gate.fit` was given; raises `BadFolder`, `BadFilm` or ValueError."
+    if not isinstance(films, str | os.PathLike):
         return _without_classes(film_list(films))
-    folder = Path(films)
+    folder = user_path(films)
     if (folder / "train").is_dir():
         return _of_split_folder(folder)
-    return _without_classes(film_files(folder))
+    if folder.is_dir():
+        return _without_classes(film_list(folder))  # says what it leaves out
+    return _without_classes(film_files(folder))  # raises `BadFolder`
 
 # %% ../nbs/17_gate.ipynb #da533a30
 def _check_false_alarms(false_alarms: Any) -> None:
     "Raise ValueError unless it is a share."
-    if not isinstance(false_alarms, int | float) or not 0 < false_alarms < 1:
+    if not isinstance(false_alarms, int | float | np.number) or not 0 < false_alarms < 1:
         raise ValueError(
             f"false_alarms must lie between 0 and 1, as in 0.02 for 2 %, not {false_alarms!r}"
         )
@@ -155,6 +158,19 @@ def _check_enough(n_films: int, k: int) -> None:
         raise ValueError(
             f"a gate compares with the {k} nearest films and needs more films than that; "
             f"there are {n_films}"
+        )
+
+
+def _check_differ(
+    known: np.ndarray,  # the training films' points, shape (n, 2304)
+    k: int,  # how many of the nearest count
+) -> None:
+    "Raise ValueError unless the training films are more than k different ones."
+    different = len(np.unique(known, axis=0))
+    if different <= k:
+        raise ValueError(
+            f"a gate compares with the {k} nearest films, and needs more different films than "
+            f"that; these are {different}, some of them given several times"
         )
 
 # %% ../nbs/17_gate.ipynb #b19f533a
@@ -184,6 +200,7 @@ class Gate:
         examples = _examples(films)
         _check_enough(len(examples.training), k)
         known = _points(examples.training).astype(np.float16)
+        _check_differ(known, k)
 
         # The films that should pass: training films among themselves, validation films as new ones.
         search = _search_among(known)
@@ -195,7 +212,7 @@ class Gate:
         return cls(
             known=known,
             labels=examples.labels,
-            limit=_conformal_limit(strangers, false_alarms) + _ROUNDING,
+            limit=_conformal_limit(strangers, float(false_alarms)) + _ROUNDING,
             k=int(k),
             films=examples.training,
         )
@@ -298,7 +315,7 @@ def _draw_film(
     "Draw a film without axes, in a frame."
     ax.axis("on")
     ax.set(xticks=[], yticks=[])
-    ax.set_title(title, fontsize=9, parse_math=False)
+    ax.set_title(plain_text(title), fontsize=9)
     if film is None:
         ax.set_facecolor("0.93")
     else:
@@ -332,10 +349,10 @@ def _draw_answer(
 
 def _titles(
     films: list,  # paths or PIL images
-    given: Sequence[str] | str,  # titles for the first of them, or for all
+    given: Iterable,  # titles for the first of them, or for all; one title for one film
 ) -> list[str]:  # as many as films
     "What stands over each film: the given titles, then the names of files."
-    given = [given] if isinstance(given, str) else list(given)
+    given = [given] if isinstance(given, str) else [str(title) for title in given]
     names = [film.name if isinstance(film, Path) else "film" for film in films]
     return [*given, *names[len(given) :]][: len(films)]
 
@@ -343,9 +360,14 @@ def _titles(
 def show_gate(
     gate: Gate,  # from `Gate.fit` or `Gate.load`
     films: Path | str | Image.Image | Iterable,  # a folder, a file, a film, or several
-    titles: Sequence[str] | str = (),  # what stands over each film; by default its file's name
+    titles: Iterable = (),  # what stands over each film; by default its file's name
 ) -> Picture:  # films framed green (pass) or red (refused), and the training films nearest to each
     "What the gate says about each film, and its reason; raises `BadFilm` or ValueError."
+    if not isinstance(gate, Gate):
+        raise ValueError(
+            "show_gate takes a gate first, as from Gate.fit(path), and then films; "
+            f"it was given a {type(gate).__name__}"
+        )
     films = film_list(films)
     titles = _titles(films, titles)
     images = [as_film(film) for film in films]  # read once, to be measured and to be drawn
@@ -392,17 +414,18 @@ def _is_of_this_network(
 
 # %% ../nbs/17_gate.ipynb #b73e8b26
 def _saved_points(
-    tensors: Mapping[str, Tensor],  # of a saved model, by name
+    tensors: Mapping[str, torch.Tensor],  # of a saved model, by name
 ) -> np.ndarray | None:  # float16, shape (n, 2304); None: they are missing or damaged
     "The training films of a saved gate as points on the sphere."
-    if "gate.known" not in tensors:
+    tensor = tensors.get("gate.known")
+    if tensor is None or tensor.dtype != torch.float16:
         return None
-    points = tensors["gate.known"].float().numpy()
+    points = tensor.numpy()
     if points.ndim != 2 or points.shape[1] != _LENGTH:
         return None
-    lengths = np.linalg.norm(points, axis=1)
+    lengths = np.linalg.norm(points.astype(np.float32), axis=1)
     is_on_sphere = np.allclose(lengths, 1, atol=0.01)  # half precision is a little off
-    return points.astype(np.float16) if is_on_sphere else None
+    return points if is_on_sphere else None
 
 
 def _is_whole(
@@ -410,10 +433,11 @@ def _is_whole(
     n_points: int,  # how many training films it has
 ) -> bool:
     "Whether a saved gate's card holds a class for each point, a limit and k that can be used."
-    labels = card.get("kinds")  # the card's own word for them
-    limit = card.get("limit")
-    k = card.get("k")
+    labels: Any = card.get("kinds")  # the card's own word for them
+    limit: Any = card.get("limit")
+    k: Any = card.get("k")
     has_labels = isinstance(labels, list) and len(labels) == n_points
-    has_limit = isinstance(limit, int | float) and 0 <= limit <= 2
+    are_names = has_labels and all(isinstance(label, str) for label in labels)
+    has_limit = type(limit) in (int, float) and 0 <= limit <= 2  # true and NaN are none
     has_k = type(k) is int and 1 <= k < n_points
-    return has_labels and has_limit and has_k
+    return are_names and has_limit and has_k

@@ -70,12 +70,27 @@ def _rgb(film):  # no type hints: fastai would take them for the types it may ha
     return np.repeat(np.asarray(as_film(film))[..., None], 3, axis=2)
 
 
-def _check_size(
+def _whole_number(
+    number: Any,  # an int, or what equals one: NumPy's numbers, 224.0
+) -> int | None:  # None: it is none
+    "A number as Python's own int, which is all that some libraries take."
+    if isinstance(number, bool | np.bool_):
+        return None
+    try:
+        whole = int(number)
+    except (TypeError, ValueError, OverflowError):  # a list, a NaN, infinite
+        return None
+    return whole if whole == number else None
+
+
+def _side(
     size: Any,  # what should be the side of a square (px)
-) -> None:
-    "Raise ValueError unless films can be squeezed to squares of this side."
-    if isinstance(size, bool) or int(size) != size or not 32 <= size <= 1024:
+) -> int:  # px
+    "The side of a square that films can be squeezed to; raises ValueError."
+    side = _whole_number(size)
+    if side is None or not 32 <= side <= 1024:
         raise ValueError(f"size must be a whole number from 32 to 1024 pixels, not {size!r}")
+    return side
 
 
 def _film_block(
@@ -87,7 +102,7 @@ def _film_block(
 ) -> DataBlock:
     "The recipe by which fastai makes batches of a list of films."
     return DataBlock(
-        (ImageBlock, CategoryBlock(vocab=classes)),
+        (ImageBlock, CategoryBlock(vocab=classes, sort=False)),
         get_x=_rgb,
         get_y=get_y,
         splitter=splitter,
@@ -105,21 +120,29 @@ def dataloaders(
 ) -> DataLoaders:  # with the parts train and valid, and the class names as vocab
     "Batches of a course folder's training and validation films; raises `BadFolder` or ValueError."
     course = Course(path)
-    _check_size(size)
-    if int(bs) != bs or bs < 2:
+    size = _side(size)
+    batch_size = _whole_number(bs)
+    if batch_size is None or batch_size < 2:
         raise ValueError(f"bs must be a whole number from 2, not {bs!r}")
-    bs = min(bs, len(course.films("train")))  # fewer films than that: all of them at once
+    whole_seed = _whole_number(seed)
+    if whole_seed is None or not 0 <= whole_seed < 2**32:
+        raise ValueError(f"seed must be a whole number from 0 to {2**32 - 1}, not {seed!r}")
+    course.say_left_out()
+    bs = min(batch_size, len(course.films("train")))  # fewer films than that: all of them at once
 
+    # Both are read off the path, split/class/…, and not asked of the course: an exported learner
+    # takes along what these functions know, and a course knows the names of patients' folders.
     # No type hints on these two: fastai would take them for the types it may hand over.
+    folder = course.path
+
     def class_of(film):
-        return course.label(film)
+        return Path(film).relative_to(folder).parts[1]
 
     def is_validation(film):
-        return film in validation_films
+        return film.relative_to(folder).parts[0] == "val"
 
-    validation_films = set(course.films("val"))
     block = _film_block(course.classes, size, class_of, FuncSplitter(is_validation), tfms or ())
-    with no_random(seed):
+    with no_random(whole_seed):
         films = course.films("train", "val")
         return block.dataloaders(films, path=course.path, bs=bs, val_bs=bs, num_workers=0)
 
@@ -214,7 +237,7 @@ def empty_dataloaders(
     size: int = 224,  # side of the square (px, 32 to 1024)
 ) -> DataLoaders:  # with the class names as vocab
     "DataLoaders without films, for a model that was loaded; raises ValueError."
-    _check_size(size)
+    size = _side(size)
 
     def first_class(film):  # no type hint: fastai would take it for the type it may hand over
         return classes[0]

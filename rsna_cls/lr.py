@@ -10,6 +10,7 @@ import copy
 import random
 import sys
 import tempfile
+from numbers import Real
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from IPython.display import display
 from tqdm import tqdm
 
 from .figure import Picture, new_figure, picture
+from .learner import check_trainable, sole_use
 
 # %% ../nbs/08_lr.ipynb #39b8a2ef
 _LOWEST_RATE = 1e-6
@@ -184,11 +186,12 @@ def find_lr(
     seed: int = 42,  # decides the order of the films
 ) -> LRRange:  # (low, high): rates between which a good one probably lies
     "Draw the loss over the learning rate, and suggest a range; raises ValueError."
-    if int(steps) != steps or steps < 20:
+    check_trainable(learn)
+    is_whole = isinstance(steps, Real) and steps % 1 == 0
+    if not is_whole or steps < 20:
         raise ValueError(f"steps must be a whole number from 20, not {steps!r}")
-    if not len(learn.dls.train_ds):
-        raise ValueError("this learner has no training films: make one with film_learner(dls)")
-    curve = _range_test(learn, int(steps), seed)
+    with sole_use(learn.model):
+        curve = _range_test(learn, int(steps), seed)
     suggested = _suggest(curve, int(steps))
     display(_draw(curve, suggested))
     return suggested

@@ -10,8 +10,10 @@ import argparse
 import json
 import multiprocessing
 import os
+import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -172,15 +174,25 @@ class _Shard(NamedTuple):
     kinds: list[str]  # to draw from
 
 
+@contextmanager
+def _new_file(
+    file: Path,  # may be there already
+) -> Iterator[Path]:  # where to write it
+    "A file in a folder of its own; when it is whole, it takes the place of `file`."
+    with tempfile.TemporaryDirectory(prefix=".pretrain.", dir=file.parent) as folder:
+        unfinished = Path(folder) / file.name
+        yield unfinished
+        os.replace(unfinished, file)
+
+
 def _make_shard(shard: _Shard) -> None:
     "Simulate the films of a shard and write its file, whole or not at all."
     films = [_simulate(number, shard.kinds) for number in shard.numbers]
     arrays: dict[str, Any] = {}  # the type that numpy's savez asks for
     for name in films[0]:
         arrays[name] = np.stack([film[name] for film in films])
-    with open(f"{shard.file}.part", "wb") as file:
+    with _new_file(shard.file) as unfinished, open(unfinished, "wb") as file:
         np.savez(file, **arrays)
-    os.replace(f"{shard.file}.part", shard.file)
 
 
 def _make_shards(
@@ -460,8 +472,8 @@ def _save_checkpoint(
 ) -> None:
     "Keep all that is needed to go on, in a file that is whole or not there."
     state = dict(model=network.state_dict(), opt=optimiser.state_dict(), step=step)
-    torch.save(state, f"{file}.part")
-    os.replace(f"{file}.part", file)
+    with _new_file(file) as unfinished:
+        torch.save(state, unfinished)
 
 
 def _load_checkpoint(
@@ -498,8 +510,8 @@ def _write_weights(
         normalise="imagenet mean/std, three equal channels",
     )
     metadata = {name: str(value) for name, value in card.items()}
-    save_file(halves, f"{file}.part", metadata=metadata)
-    os.replace(f"{file}.part", file)
+    with _new_file(file) as unfinished:
+        save_file(halves, unfinished, metadata=metadata)
 
 # %% ../nbs/19_pretrain.ipynb #b0c71f25
 _LOG_EVERY = 25  # steps

@@ -22,7 +22,7 @@ from .augment import film_tfms, show_augmented
 from .cam import METHODS, cam_atlas, find_method, map_films
 from .camshow import ColourScale, colour_scale, film_views, hottest_place, overlay
 from .course import film_list
-from .figure import Picture
+from .figure import Picture, readable_text
 from .loaders import class_names, dataloaders
 
 # %% ../nbs/18_widgets.ipynb #5556aa3e
@@ -108,7 +108,7 @@ class MapFrames:
 
     learn: Any  # fastai Learner
     films: list  # paths and PIL images
-    names: list[str]  # one per film, such as '2 · chest/chest7.png'
+    names: list[str]  # one per film, such as '2 · chest7.png'
     views: list[np.ndarray]  # the films as they are drawn
     vocab: list[str]  # the classes
     side: int  # longer side of a film in its frame (px)
@@ -166,6 +166,12 @@ class MapFrames:
                 for target in self.vocab
             ]
             made = {-1: torch.stack(of_classes, 1)}
+        n_classes = next(iter(made.values())).shape[1]
+        if n_classes != len(self.vocab):
+            raise ValueError(
+                f"the model gives logits of {n_classes} classes, "
+                f"but the learner has names for {len(self.vocab)}"
+            )
         return {block: maps[0].cpu() for block, maps in made.items()}
 
     def frame(
@@ -226,9 +232,9 @@ class MapFrames:
 
 def _short_name(
     film: Path | Image.Image,
-) -> str:  # 'chest/chest7.png', or 'image'
-    "What a film is called in a menu: its file and the folder that holds it."
-    return "/".join(film.parts[-2:]) if isinstance(film, Path) else "image"
+) -> str:  # 'chest7.png', or 'image'
+    "What a film is called in a menu: its file alone, for folders may bear the names of patients."
+    return readable_text(film.name) if isinstance(film, Path) else "image"
 
 # %% ../nbs/18_widgets.ipynb #1e087a06
 _WIDE = dict(style=dict(description_width="110px"), layout=Layout(width="440px"))
@@ -238,8 +244,14 @@ def _picture_html(
     shown: Picture,
 ) -> str:
     "A picture, and its alternative text below it."
-    words = f'<p style="max-width:460px;line-height:1.3">{escape(shown.alt)}</p>'
-    return shown._repr_html_() + words
+    return shown._repr_html_() + _in_html(shown.alt)
+
+
+def _in_html(
+    words: str,
+) -> str:
+    "Words below a picture, or in its place."
+    return f'<p style="max-width:460px;line-height:1.3">{escape(readable_text(words))}</p>'
 
 
 def _connect(
@@ -249,13 +261,19 @@ def _connect(
     "Controls above what they lead to, drawn anew when one of them changes."
     out = HTML()
 
-    def update(change: Any = None) -> None:
+    def drawn() -> str:
         values = {name: control.value for name, control in controls.items()}
-        out.value = draw(**values)
+        return draw(**values)
+
+    def update(change: Any) -> None:
+        try:
+            out.value = drawn()
+        except ValueError as error:  # said where one looks; it would be lost in a log
+            out.value = _in_html(str(error))
 
     for control in controls.values():
         control.observe(update, "value")
-    update()
+    out.value = drawn()
     return VBox([*controls.values(), out])
 
 
@@ -304,6 +322,7 @@ def cam_explorer(
         frames.frame(target=target, block=block)  # kept
 
     film_names = [(name, number) for number, name in enumerate(frames.names)]
+    class_options = [(readable_text(name), name) for name in frames.vocab]
     method_names = []
     for name, method in METHODS.items():
         where = "" if method.at_any_layer else " (last block only)"
@@ -311,7 +330,7 @@ def cam_explorer(
     controls = dict(
         film=_menu("Film", film_names),
         method=_menu("Method", method_names),
-        target=_menu("Speaks for", frames.vocab, target),
+        target=_menu("Speaks for", class_options, target),
         block=_whole_slider("Block", -1, -8, -1),
         opacity=_slider("Opacity", 0.7, 0, 1, 0.1),
     )

@@ -73,25 +73,30 @@ def write_course(path, n=6, size=(60, 80), seed=0):
     return path
 
 
-def make_dicom(path, pixels, **tags):
-    "An uncompressed DICOM file with these pixels (h, w)."
+def make_dicom(path, pixels, syntax="1.2.840.10008.1.2.1", **tags):
+    "An uncompressed DICOM file with these pixels (h, w), by default of 12 bits in 16, unsigned."
     pydicom = pytest.importorskip("pydicom")
     ds = pydicom.Dataset()
     ds.file_meta = pydicom.dataset.FileMetaDataset()
-    ds.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
-    ds.SOPClassUID = "1.2.840.10008.5.1.4.1.1.1"  # Digital X-Ray Image Storage
+    ds.file_meta.TransferSyntaxUID = pydicom.uid.UID(syntax)
+    ds.SOPClassUID = "1.2.840.10008.5.1.4.1.1.1.1"  # Digital X-Ray Image Storage
     ds.SOPInstanceUID = "1.2.3"
+    ds.Modality = "DX"
     ds.PatientName = "Secret^Name"
     ds.SamplesPerPixel = 1
     ds.PhotometricInterpretation = "MONOCHROME2"
-    ds.Rows, ds.Columns = pixels.shape
+    ds.Rows, ds.Columns = pixels.shape[:2]
     ds.BitsAllocated = 16
-    ds.BitsStored = 12
-    ds.HighBit = 11
+    ds.BitsStored = tags.get("BitsStored", 12)
+    ds.HighBit = ds.BitsStored - 1
     ds.PixelRepresentation = 0
-    ds.PixelData = pixels.astype("<u2").tobytes()
     for name, value in tags.items():
         setattr(ds, name, value)
+    if "PixelData" not in ds:
+        order = "<" if ds.file_meta.TransferSyntaxUID.is_little_endian else ">"
+        kind = "i" if ds.PixelRepresentation else "u"
+        ds.PixelData = pixels.astype(f"{order}{kind}{ds.BitsAllocated // 8}").tobytes()
+    ds["PixelData"].VR = "OB" if ds.BitsAllocated == 8 else "OW"
     pydicom.dcmwrite(path, ds, enforce_file_format=True)
     return path
 

@@ -1,6 +1,7 @@
 "The audit finds what is wrong with a data set, planted or real, and nothing where nothing is."
 
 import importlib
+import io
 import json
 import logging
 import shutil
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageOps
 from scipy import ndimage
 
 from rsna_cls import (
@@ -20,7 +21,10 @@ from rsna_cls import (
     audit,
     duplicates,
     embedded_films,
+    harmonise,
     load_film,
+    plain_text,
+    remake,
     same_source,
     shortcuts,
     show_audit,
@@ -580,3 +584,354 @@ def test_reading_leaves_no_trace(tmp_path):
     before = settings()
     audit(write(tmp_path, n=6))
     assert settings() == before
+
+
+# --- copies that were changed ---------------------------------------------------------------------
+
+
+def framed(film, grey, sides=(0.1, 0.1, 0.1, 0.1)):
+    "A film with a border: left, top, right and bottom as shares of its longer side."
+    widths = tuple(round(share * max(film.size)) for share in sides)
+    return ImageOps.expand(film, widths, fill=grey)
+
+
+def compressed(film, quality):
+    file = io.BytesIO()
+    film.save(file, "JPEG", quality=quality)
+    return Image.open(file).convert("L")
+
+
+def labelled(film):
+    "A film with a black border that bears words."
+    film = framed(film, 0)
+    ImageDraw.Draw(film).text((5, 3), "L 12", fill=255)
+    return film
+
+
+def turned(film, way):
+    return film.transpose(Image.Transpose[way])
+
+
+SAME_EXPOSURE = {
+    "black border": lambda film: framed(film, 0),
+    "white border": lambda film: framed(film, 255),
+    "grey border, as JPEG": lambda film: compressed(framed(film, 128), 50),
+    "narrow border": lambda film: framed(film, 255, (0.02,) * 4),
+    "wide border": lambda film: framed(film, 0, (0.4,) * 4),
+    "border on the left": lambda film: framed(film, 0, (0.15, 0, 0, 0)),
+    "border above": lambda film: framed(film, 255, (0, 0.2, 0, 0)),
+    "two borders": lambda film: framed(framed(film, 0, (0.05,) * 4), 255, (0.05,) * 4),
+    "border with words": labelled,
+    "padded to a square": harmonise,
+    "smaller, with a border": lambda film: framed(scaled(film, 0.5), 255),
+    "brighter, with a border": lambda film: framed(brighter(film), 0),
+    "black for white": ImageOps.invert,
+    "black for white, with a border": lambda film: framed(ImageOps.invert(film), 0),
+    "on its side": lambda film: turned(film, "ROTATE_90"),
+    "on its head": lambda film: turned(film, "ROTATE_180"),
+    "on its other side, as JPEG": lambda film: compressed(turned(film, "ROTATE_270"), 60),
+    "on its side, with a border": lambda film: framed(turned(film, "ROTATE_90"), 255),
+    "cut by a sliver": lambda film: ImageOps.crop(film, 2),
+}
+MIRRORED = {
+    "mirrored": ImageOps.mirror,
+    "upside down": ImageOps.flip,
+    "mirrored, on its side": lambda film: turned(film, "TRANSPOSE"),
+    "mirrored, with a border": lambda film: framed(ImageOps.mirror(film), 255),
+}
+
+
+@pytest.fixture(scope="module")
+def pairs_of_copies(tmp_path_factory):
+    "The pairs found between eight films and their copies, and how many other pairs were found."
+    path = tmp_path_factory.mktemp("copies")
+    for label in ("chest", "abd"):
+        for number in (2, 5, 9, 12):
+            film = load_film(EMBEDDED / f"train/{label}/{label}{number}.png")
+            (path / "train" / label).mkdir(parents=True, exist_ok=True)
+            film.save(path / "train" / label / f"{number}.png")
+            for change, make in (SAME_EXPOSURE | MIRRORED).items():
+                file = path / "val" / label / f"{number}-{change}.png"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                make(film).save(file)
+    own = {}
+    others = []
+    for pair in alike(duplicates(path)).itertuples():
+        number, _, change = Path(pair.other).stem.partition("-")
+        if Path(pair.film).stem.partition("-")[0] != number or not pair.same_class:
+            others.append((pair.film, pair.other, pair.kind))
+        elif pair.film.startswith("train"):
+            own.setdefault(change, []).append(pair)
+    return own, others
+
+
+@pytest.mark.slow(seconds=20)
+@pytest.mark.parametrize("change", SAME_EXPOSURE)
+def test_a_changed_copy_is_a_duplicate(pairs_of_copies, change):
+    found = pairs_of_copies[0].get(change, [])
+    assert [pair.kind for pair in found] == ["near duplicate"] * 8
+
+
+@pytest.mark.slow(seconds=20)
+@pytest.mark.parametrize("change", MIRRORED)
+def test_a_mirrored_copy_is_of_one_source(pairs_of_copies, change):
+    found = pairs_of_copies[0].get(change, [])
+    assert [pair.kind for pair in found] == ["likely same source"] * 8
+    assert all("mirrored" in pair.change for pair in found)
+
+
+@pytest.mark.slow(seconds=20)
+def test_no_two_films_are_alike_because_of_their_borders(pairs_of_copies):
+    "Among 8 films in 24 versions each."
+    assert pairs_of_copies[1] == []
+
+
+def alike(pairs):
+    "The pairs that look alike, without those that may be panels of one figure: these fit less."
+    return pairs[pairs["likeness"] >= module._SOURCE_LIKENESS]
+
+
+@pytest.mark.slow(seconds=20)
+def test_different_films_in_the_same_frame_are_different(tmp_path):
+    "A frame makes all films alike that bear it."
+    for file in sorted(EMBEDDED.glob("*/*/*.png")):
+        film = load_film(file)
+        for number, frame in enumerate([(0.4,) * 4, (0.1,) * 4]):
+            place = (
+                tmp_path / "train" / f"{file.parent.name}" / f"{number}{file.parts[-3]}{file.name}"
+            )
+            place.parent.mkdir(parents=True, exist_ok=True)
+            framed(film, 255, frame).save(place)
+    twins = {f"{number}valabd{film}.png" for number in (0, 1) for film in (3, 4)}  # of one film
+    for pair in alike(duplicates(tmp_path)).itertuples():
+        names = {Path(pair.film).name, Path(pair.other).name}
+        assert names <= twins or len({name[1:] for name in names}) == 1
+
+
+def test_the_change_is_told(tmp_path):
+    path = write(tmp_path, n=4)
+    film = load_film(path / "train/a/0.png")
+    framed(ImageOps.invert(turned(film, "ROTATE_90")), 255).save(path / "train/b/copy.png")
+    told = "turned by 90°, black for white, another border"
+    assert duplicates(path)["change"].tolist() == [told]
+    detail = rows(audit(path), "near duplicate")["detail"].iloc[0]
+    assert detail.startswith(f"across classes; {told}; likeness ")
+
+
+def test_copies_of_a_copy_are_all_paired(tmp_path):
+    "What is found for a film holds for those with the same pixels."
+    path = write(tmp_path, n=4)
+    film = load_film(path / "train/a/0.png")
+    film.save(path / "train/b/twin.png")
+    for name in ("first", "second"):
+        framed(film, 0).save(path / f"train/b/{name}.png")
+    found = duplicates(path)
+    assert found["kind"].value_counts().to_dict() == {"same pixels": 2, "near duplicate": 4}
+    assert len(found[["film", "other"]].drop_duplicates()) == 6
+
+
+@pytest.mark.parametrize("link", ["symbolic", "hard"])
+def test_a_film_linked_twice_is_there_twice(tmp_path, link):
+    path = write(tmp_path, n=4, parts=("train", "val"))
+    source, place = path / "train/a/0.png", path / "val/a/linked.png"
+    if link == "hard":
+        place.hardlink_to(source)
+    else:
+        place.symlink_to(source)
+    row = rows(audit(path), "same pixels").iloc[0]
+    assert row["films"] == ["train/a/0.png", "val/a/linked.png"]
+    assert row["severity"] == "high"
+
+
+@pytest.mark.parametrize(
+    "pixels", [np.zeros((70, 80)), np.full((1, 1), 9), np.tile([0, 255], (9, 4))]
+)
+def test_films_that_show_nothing_are_no_pairs(tmp_path, pixels):
+    "Blank, a single pixel, stripes that vanish in a thumbnail: no crash, and no false pair."
+    path = write(tmp_path, n=3)
+    Image.fromarray(pixels.astype(np.uint8)).save(path / "train/a/nothing.png")
+    Image.fromarray(pixels.astype(np.uint8)).save(path / "train/b/nothing.png")
+    assert set(duplicates(path)["kind"]) <= {"same pixels"}
+    audit(path)
+
+
+def test_only_blank_films(tmp_path):
+    for name in "ab":
+        (tmp_path / "train" / name).mkdir(parents=True)
+        for number in range(3):
+            Image.new("L", (80, 90), 40 * number).save(tmp_path / f"train/{name}/{number}.png")
+    assert not len(duplicates(tmp_path))
+    assert len(rows(audit(tmp_path), "odd film")) == 6
+
+
+# --- what hides a source --------------------------------------------------------------------------
+
+
+@pytest.mark.slow(seconds=4)
+def test_what_resizing_hides_is_told(tmp_path):
+    "After `harmonise` all sizes are one: no panel can be told by how it was cut."
+
+    def shape(name, rng):
+        return int(rng.integers(150, 400)), int(rng.integers(150, 400))
+
+    path = write(tmp_path / "films", n=8, shape=shape)
+    assert not len(rows(audit(path), "same source not sought"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        same_source(path)
+
+    changed = remake(path, tmp_path / "changed", harmonise)
+    assert severities(audit(changed), "same source not sought") == ["medium"]
+    assert "16 of 16 films" in rows(audit(changed), "same source not sought")["detail"].iloc[0]
+    with pytest.warns(UserWarning, match="as they came"):
+        same_source(changed)
+
+
+def put(film, *places):
+    "Save a film in several places."
+    for place in places:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        film.save(place)
+
+
+def test_a_patient_s_folder_in_two_parts(tmp_path):
+    path = write(tmp_path, n=4, parts=("train", "val"))
+    rng = np.random.default_rng(9)
+    put(texture(rng), path / "train/a/Doe^Jane/1.png")
+    put(texture(rng), path / "val/b/doe^jane/study/2.png")
+    put(texture(rng), path / "train/b/roe/1.png", path / "train/a/roe/1.png")
+    row = rows(audit(path), "a patient's folder in two parts").iloc[0]
+    assert row["films"] == ["train/a/Doe^Jane/1.png", "val/b/doe^jane/study/2.png"]
+    assert row["severity"] == "medium"
+    assert "doe" not in row["detail"].lower()
+
+
+def test_a_folder_of_all_films_is_no_patient_s(tmp_path):
+    rng = np.random.default_rng(9)
+    for part in ("train", "val"):
+        for name in "ab":
+            put(texture(rng), tmp_path / part / name / "images/1.png")
+            put(texture(rng), tmp_path / part / name / "images/2.png")
+    assert not len(rows(audit(tmp_path), "a patient's folder in two parts"))
+
+
+# --- folders, names, classes ----------------------------------------------------------------------
+
+
+def test_what_is_left_out_is_told(tmp_path, capsys):
+    path = write(tmp_path, n=4)
+    assert not len(rows(audit(path), "left out"))
+    (path / "train/a/notes.txt").write_text("nothing")
+    assert severities(audit(path), "left out") == ["low"]
+    (path / "train/a/gone.png").symlink_to(tmp_path / "nowhere.png")
+    table = audit(path)
+    assert severities(table, "left out") == ["medium"]
+    assert "notes.txt" in rows(table, "left out")["detail"].iloc[0]
+    for function in (duplicates, shortcuts, same_source):
+        capsys.readouterr()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            function(path)
+        assert "Left out: 1 file is no film" in capsys.readouterr().out
+
+
+def test_a_misnamed_split_is_refused(tmp_path):
+    path = write(tmp_path, n=3, parts=("train", "val"))
+    (path / "val").rename(path / "valid")
+    for function in (audit, duplicates, shortcuts, same_source):
+        with pytest.raises(BadFolder, match="valid/"):
+            function(path)
+
+
+@pytest.mark.slow(seconds=3)
+def test_names_of_patients_stay_out_of_figures(tmp_path, monkeypatch):
+    path = write(tmp_path, n=4, parts=("train", "val"))
+    film = texture(np.random.default_rng(3))
+    put(film, path / "train/a/doe/1.png", path / "val/b/doe/2.png")
+    table = audit(path)
+    drawn = []
+    monkeypatch.setattr(
+        module, "plain_text", lambda text, *_: drawn.append(text) or plain_text(text)
+    )
+    shown = show_audit(table, path)
+    assert "train/a/1.png and val/b/2.png: same pixels" in shown.alt
+    assert not any("doe" in text for text in [shown.alt, *drawn])
+    assert any("val/b/2.png" in text for text in drawn)
+
+
+@pytest.mark.slow(seconds=3)
+@pytest.mark.parametrize("names", [("A_$x", "_<b>{%"), ("01", "02"), ("True", "1e5"), ("^_", "$$")])
+def test_names_that_mean_something_to_a_program(tmp_path, names):
+    "Formulas, numbers, truth values: the names of classes and films stay what they are."
+    first, second = names
+    path = write(tmp_path, names, n=6)
+    for number in range(5):
+        greys = np.asarray(load_film(path / f"train/{first}/{number}.png"))
+        colours = np.stack([greys, greys, greys // 2], axis=2)
+        Image.fromarray(colours).save(path / f"train/{first}/{number}.png")
+    shutil.copy(path / f"train/{first}/5.png", path / f"train/{second}/$a_{{b}}\n<%.png")
+    table = audit(path)
+    assert len(films_of(table, f"only in {first}: colour")[0]) == 5
+    balance = rows(table, "class balance")["detail"].iloc[0]
+    assert f"{first} 6" in balance
+    assert f"{second} 7" in balance
+    assert len(rows(table, "same pixels")) == 1
+    assert show_audit(table, path).png[1:4] == b"PNG"
+    written = io.StringIO(table.to_csv(index=False))
+    assert pd.read_csv(written)["detail"].tolist() == table["detail"].tolist()
+
+
+def test_arguments_in_the_wrong_order(tmp_path, embedded):
+    for table in (EMBEDDED, duplicates(EMBEDDED), None):
+        with pytest.raises(ValueError, match="show_audit takes the table"):
+            show_audit(table, EMBEDDED)
+    file = tmp_path / "audit.csv"
+    embedded.to_csv(file, index=False)
+    with pytest.raises(ValueError, match="call audit"):
+        show_audit(pd.read_csv(file), EMBEDDED)
+
+
+@pytest.mark.parametrize("suffix", ["tif", "bmp", "webp"])
+def test_other_formats(tmp_path, suffix):
+    path = write(tmp_path, n=4)
+    for file in sorted((path / "train/b").iterdir()):
+        Image.open(file).save(file.with_suffix(f".{suffix}"), lossless=True)
+        file.unlink()
+    survey = module._survey(path)
+    formats = survey.films.set_index("file")["format"]
+    name = {"tif": "TIFF"}.get(suffix, suffix.upper())
+    assert formats[f"train/b/0.{suffix}"].startswith(name)
+    columns = ["label", "width", "height"]
+    sizes = module._film_sizes(path, [])
+    assert sizes[columns].values.tolist() == survey.films[columns].values.tolist()
+
+
+# --- memory ---------------------------------------------------------------------------------------
+
+PEAK = """
+import sys
+from rsna_cls import audit, load_film
+
+def peak():
+    with open("/proc/self/status") as status:  # of this process alone, not of the one it came from
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+
+load_film(sys.argv[2])
+before = peak()
+audit(sys.argv[1])
+print(peak() - before)
+"""
+
+
+@pytest.mark.slow(seconds=30)
+@pytest.mark.skipif(sys.platform != "linux", reason="counts memory as Linux does")
+def test_large_films_take_little_memory(tmp_path):
+    "12 films of 16 megapixels, three at once: below 20 bytes a pixel of one film (was 85)."
+    side = 4000
+    path = write(tmp_path, n=6)
+    for file in path.glob("*/*/*.png"):
+        Image.open(file).resize((side, side)).save(file, compress_level=1)
+    command = [sys.executable, "-c", PEAK, str(path), str(path / "train/a/0.png")]
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    kilobytes = int(told.split()[-1])
+    assert kilobytes * 1000 < 20 * side**2

@@ -1,8 +1,10 @@
 "Changed films, and changed folders of films."
 
+import errno
 import os
 import shutil
 import stat
+import unicodedata
 from io import BytesIO
 
 import numpy as np
@@ -61,19 +63,72 @@ def patients(tmp_path):
 @pytest.mark.parametrize("only", ["chest", "abd", None])
 def test_films_in_patient_folders_are_changed_by_their_class(patients, tmp_path, only):
     made = remake(patients, tmp_path / "made", mark, only=only)
-    assert names_below(made) == names_below(patients)
     course = Course(made)
+    assert len(course.films()) == len(Course(patients).films())
     for film in film_files(made):
         wanted = only is None or course.label(film) == only
         assert is_marked(film) == wanted, film
 
 
+def test_folders_of_patients_are_numbered(tmp_path):
+    "No name of theirs is left; films of one patient stay together, also over splits and classes."
+    path = write_course(tmp_path / "c")
+    places = [
+        "train/chest/Meier^Hans/2024",
+        "train/chest/Meier^Hans/2025",
+        "train/abd/Meier^Hans/2024",
+        "val/chest/Meier^Hans",
+        "val/chest/Vogel^Eva/2025",
+        "train/abd/meier^hans",  # another folder on most disks, and so another patient
+    ]
+    for grey, place in enumerate(places):
+        (path / place).mkdir(parents=True, exist_ok=True)
+        Image.new("L", (30, 20), 100 + grey).save(path / place / "film.png")
+    made = remake(path, tmp_path / "made")
+    place_of = {}
+    for film in film_files(made):
+        if film.name.startswith("film"):
+            place_of[load_film(film).getpixel((3, 3)) - 100] = film.relative_to(made)
+    assert {Course(made).label(made / place_of[grey]) for grey in (0, 1, 3, 4)} == {"chest"}
+    patients = [place_of[grey].parts[2] for grey in range(6)]
+    assert patients[0] == patients[1] == patients[2] == patients[3]
+    assert len(set(patients)) == 3
+    visits = [place_of[grey].parts[3] for grey in (0, 1, 2)]
+    assert visits[0] == visits[2] != visits[1]
+    everything = " ".join(str(path.relative_to(made)) for path in made.rglob("*"))
+    for name in ("eier", "ans", "ogel", "202"):
+        assert name not in everything
+
+
+def test_a_name_without_a_suffix_keeps_its_end(tmp_path):
+    "DICOM files are often called by a number with dots; 619 is no suffix."
+    path = write_course(tmp_path / "c")
+    for name in ("1.2.840.113619", "1.2.840.113620", "ORIGINAL", "x.JPG"):
+        shutil.copy(path / "elbow.png", path / "train/chest" / name)
+    made = remake(path, tmp_path / "made")
+    names = {film.name for film in film_files(made / "train/chest")}
+    assert {"1.2.840.113619.png", "1.2.840.113620.png", "ORIGINAL.png", "x.png"} < names
+
+
+def test_names_that_some_disks_take_for_one(tmp_path):
+    path = write_course(tmp_path / "c")
+    for name in ("A.png", "a.png", "\N{LATIN SMALL LETTER E WITH ACUTE}.png", "e\u0301.png"):
+        shutil.copy(path / "elbow.png", path / "train/chest" / name)
+    made = remake(path, tmp_path / "made")
+    names = [film.name for film in film_files(made / "train/chest")]
+    spellings = {unicodedata.normalize("NFC", name).casefold() for name in names}
+    assert len(spellings) == len(names) == 6 + 4
+
+
 def test_extra_films_in_patient_folders_are_changed_by_their_class(patients, tmp_path):
-    made = remake(patients, tmp_path / "made", mark, only="abd", extra=patients)
+    other = shutil.copytree(patients, tmp_path / "other")
+    made = remake(patients, tmp_path / "made", mark, only="abd", extra=other)
     extra = [film for film in film_files(made) if film.stem.endswith("_extra")]
     assert len(extra) == len(film_files(patients / "train"))
     assert {Course(made).place(film)[0] for film in extra} == {"train"}
-    assert (made / "train/chest/abd/first visit/film_extra.png").exists()
+    # The folders of the course, "p1" and "abd", are folder_1 and folder_2; these are others.
+    assert (made / "train/abd/folder_3/folder_1/film_extra.png").exists()
+    assert (made / "train/chest/folder_4/folder_1/film_extra.png").exists()
     for film in extra:
         assert is_marked(film) == (Course(made).label(film) == "abd"), film
 
@@ -162,6 +217,64 @@ def test_changed_films_do_not_land_among_the_films_they_come_from(tmp_path):
     with pytest.raises(BadFolder, match="lies inside the films"):
         remake(course, course / "changed", mark)
     assert names_below(course) == before
+
+
+def test_a_new_folder_does_not_land_where_a_link_leads(tmp_path):
+    "A class of either course may lie elsewhere: films written there would be new ones of it."
+    path = write_course(tmp_path / "c")
+    (path / "train/abd").rename(tmp_path / "abd")
+    (path / "train/abd").symlink_to(tmp_path / "abd")
+    extra = write_course(tmp_path / "extra")
+    before = names_below(tmp_path)
+    for place in (tmp_path / "abd/made", extra / "train/chest/made"):
+        with pytest.raises(BadFolder, match="lies inside the films"):
+            remake(path, place, extra=extra)
+    assert names_below(tmp_path) == before
+
+
+def test_a_link_of_the_user_s_is_not_replaced(course, tmp_path):
+    (tmp_path / "made").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(BadFolder, match="is there already"):
+        remake(course, tmp_path / "made")
+    assert (tmp_path / "made").is_symlink()
+
+
+def test_a_place_that_cannot_be_written_to(course, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadFolder, match="file cannot be used"):
+        remake(course, tmp_path / "file/made")
+
+    def full(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    with pytest.raises(BadFolder, match="cannot be used .No space left on device"):
+        remake(course, tmp_path / "made")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_dest_as_people_write_it(course, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert remake(course, "~/made") == tmp_path / "made"
+    assert remake(course, "$HOME/again") == tmp_path / "again"
+    assert not (tmp_path / "~").exists()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [np.zeros((20, 30), np.uint8), Image.new("F", (30, 20)), Image.new("RGB", (30, 20), "red")],
+)
+def test_whatever_a_change_gives_back_is_written_as_a_film(course, tmp_path, changed):
+    made = remake(course, tmp_path / "made", lambda file: changed)
+    assert {Image.open(film).mode for film in film_files(made)} == {"L"}
+
+
+def test_a_change_that_gives_back_no_film_is_refused_in_words(course, tmp_path):
+    with pytest.raises(BadFilm, match="NoneType"):
+        remake(course, tmp_path / "made", lambda file: None)
+    assert not list(tmp_path.iterdir())
 
 
 def test_others_may_read_the_new_folder_as_any_other(course, tmp_path):

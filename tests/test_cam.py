@@ -4,12 +4,14 @@ A check is a function of the maps under test, so that the same check can be run 
 mutant must be caught."""
 
 import importlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from fastai.vision.learner import create_head
+from PIL import Image
 from torch import nn
 from torchvision.models import densenet121, resnet18
 
@@ -239,8 +241,8 @@ def sign_flipped(f):
 
 def permuted(model, x, c):
     "CAM with the last layer's weights given to the wrong maps."
-    run = cam_module._catch_head(model, x)
-    return torch.einsum("nkij,k->nij", run.activation, run.linear.weight[c].flip(0)).detach()
+    run = cam_module._pass_to_head(model, x)
+    return torch.einsum("nkij,k->nij", run.activation, run.weights[c].flip(0)).detach()
 
 
 def other_class(f):
@@ -737,11 +739,13 @@ def test_an_error_leaves_the_model_as_it_was(learn, x):
     assert state(learn.model) == before
 
 
-def test_an_error_inside_the_model_leaves_no_hooks(learn, x):
+def test_an_error_inside_the_model_is_said_and_leaves_no_hooks(learn, x):
+    learn.model[1][-1] = nn.Linear(7, 2)  # does not fit
     before = state(learn.model)
-    with pytest.raises(RuntimeError):
-        grad_cam(learn.model, torch.randn(1, 3, 64, 64, dtype=torch.float64))
-    assert state(learn.model) == before
+    for method in (cam, grad_cam, hires_cam):
+        with pytest.raises(ValueError, match="does not take 8 films .* It says: .*shapes"):
+            method(learn.model, x)
+        assert state(learn.model) == before
 
 
 def test_one_forward_pass(learn, x):
@@ -782,16 +786,17 @@ def test_the_atlas_agrees_with_captum(untrained, few, block):
     assert (alone - got[:1]).abs().max() <= 1e-5 * got[:1].abs().max()
 
 
-def test_the_atlas_runs_the_model_once_and_leaves_it_as_it_was(untrained, x):
+def test_the_atlas_runs_the_films_once_and_leaves_the_model_as_it_was(untrained, x):
+    "Beside them one film of another size, which tells what the ReLU gives."
     runs = []
-    handle = untrained.register_forward_hook(lambda *_: runs.append(1))
+    handle = untrained.register_forward_hook(lambda model, args, _: runs.append(len(args[0])))
     untrained.train()
     before = state(untrained)
     with torch.no_grad():
         cam_atlas(untrained, x)
     assert state(untrained) == before
     handle.remove()
-    assert len(runs) == 1
+    assert runs == [len(x), 1]
 
 
 def test_an_error_in_the_atlas_leaves_no_hooks(untrained, x):
@@ -822,3 +827,505 @@ def test_films_by_path_in_several_batches(learn, course):
     assert {tuple(maps.shape[:2]) for maps in atlas.values()} == {(len(files), 2)}
     for i in (0, 17):
         assert torch.allclose(atlas[-2][i, 1], grad_cam(learn, files[i], 1, block=-2)[0], atol=1e-5)
+
+
+# --- what is a map, in networks made for the question -------------------------------------------
+
+
+class Then(nn.Module):
+    "Any function, as a layer."
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+def to_channels_last(x):
+    return x.permute(0, 2, 3, 1)
+
+
+def to_channels_first(x):
+    return x.permute(0, 3, 1, 2)
+
+
+class ConvChannelsLast(nn.Conv2d):
+    "A convolution, by its type; what it gives is another thing."
+
+    def forward(self, x):
+        return to_channels_last(super().forward(x))
+
+
+def attention(x):
+    "Each place's likeness to each other, in two heads: square, and no map."
+    tokens = x.flatten(2)
+    one = tokens.transpose(1, 2) @ tokens
+    return torch.stack([one, 2 * one], 1)
+
+
+def ending_in_average(*layers, n_channels):
+    return nn.Sequential(
+        *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(n_channels, 2)
+    ).eval()
+
+
+@pytest.mark.parametrize("side", [64, 256])
+@pytest.mark.parametrize("n_channels", [8, 5])
+def test_channels_are_told_from_places_where_numbers_do_not_help(n_channels, side):
+    "8 × 8 × 8 and such: maps and the same with channels last look alike."
+    film = torch.randn(1, 3, side, side)
+    net = ending_in_average(
+        nn.Conv2d(3, n_channels, side // 8, side // 8),
+        nn.Tanh(),
+        Then(to_channels_last),
+        nn.LayerNorm(n_channels),
+        Then(to_channels_first),
+        n_channels=n_channels,
+    )
+    for layer in ("0", "1", "4"):
+        assert grad_cam(net, film, layer=layer).shape == (1, 8, 8)
+    assert cam(net, film).shape == (1, 8, 8)
+    for layer in ("2", "3"):
+        with pytest.raises(ValueError, match="channels last"):
+            grad_cam(net, film, layer=layer)
+
+
+@pytest.mark.parametrize("shape", [(64, 160), (160, 64), (33, 250)])
+def test_films_that_are_not_square_have_maps_too(shape):
+    net = ending_in_average(nn.Conv2d(3, 4, 8, 8), nn.Tanh(), n_channels=4)
+    film = torch.randn(2, 3, *shape)
+    assert grad_cam(net, film, layer="1").shape == (2, shape[0] // 8, shape[1] // 8)
+
+
+def test_a_layer_is_not_believed_for_its_base_class(x):
+    net = nn.Sequential(ConvChannelsLast(3, 4, 8, 8), Then(lambda x: x.mean((1, 2))))
+    with pytest.raises(ValueError, match="channels last"):
+        grad_cam(net, x, layer="0")
+
+
+def test_attention_is_no_map(x):
+    net = nn.Sequential(nn.Conv2d(3, 4, 8, 8), Then(attention), Then(lambda x: x.mean((2, 3))))
+    with pytest.raises(ValueError, match="attention"):
+        grad_cam(net, x, layer="1")
+    assert grad_cam(net, x, layer="0").shape == (8, 12, 12)
+
+
+def test_windows_are_no_films(x):
+    "A layer that works on parts of films gives more outputs than there are films."
+    net = nn.Sequential(
+        Then(lambda x: x.unfold(3, 48, 48).permute(3, 0, 1, 2, 4).flatten(0, 1)),
+        nn.Conv2d(3, 4, 8, 8),
+        Then(lambda x: x.mean((2, 3)).unflatten(0, (2, -1)).mean(0)),
+    )
+    with pytest.raises(ValueError, match="gives no maps"):
+        grad_cam(net, x, layer="1")
+
+
+def test_a_small_film_has_a_map_of_one_place_and_a_pool_has_none():
+    net = resnet18(num_classes=2)
+    film = torch.randn(2, 3, 32, 32)
+    assert grad_cam(net, film).shape == (2, 1, 1)
+    logits = net.eval()(film)[:, 1]
+    assert torch.allclose(cam(net, film, 1).mean((1, 2)) + net.fc.bias[1], logits, atol=1e-5)
+    with pytest.raises(ValueError, match="1 × 1"):
+        grad_cam(net, film, layer="avgpool")
+
+
+def test_a_model_that_resizes_its_films_is_mapped_where_torch_says_what_a_layer_gives(x):
+    resize = Then(lambda x: nn.functional.interpolate(x, size=(64, 64)))
+    net = nn.Sequential(resize, nn.Sequential(nn.Conv2d(3, 4, 8, 8), nn.BatchNorm2d(4)), nn.Tanh())
+    net = ending_in_average(*net, n_channels=4)
+    assert grad_cam(net, x, layer="1").shape == (8, 8, 8)
+    with pytest.raises(ValueError, match="gives no maps"):
+        grad_cam(net, x, layer="2")
+
+
+BETWEEN = dict(
+    norm=nn.LayerNorm([4, 1, 1]),
+    convolution=nn.Conv2d(4, 4, 1),
+    activation=nn.Tanh(),
+    scale=Then(lambda x: 2 * x),
+)
+
+
+@pytest.mark.parametrize("name", BETWEEN)
+def test_cam_is_refused_with_anything_between_average_and_linear(x, name):
+    net = nn.Sequential(
+        nn.Conv2d(3, 4, 8, 8),
+        nn.AdaptiveAvgPool2d(1),
+        BETWEEN[name],
+        nn.Flatten(),
+        nn.Linear(4, 2),
+    )
+    with pytest.raises(BadHead, match="not the averages"):
+        cam(net, x)
+    assert grad_cam(net, x, layer="0").shape == (8, 12, 12)
+
+
+@pytest.mark.parametrize("between", [nn.Dropout(0.5), nn.Identity()])
+def test_what_does_nothing_may_stand_between(x, between):
+    net = nn.Sequential(
+        nn.Conv2d(3, 4, 8, 8), nn.AdaptiveAvgPool2d(1), nn.Flatten(), between, nn.Linear(4, 2)
+    )
+    maps = cam(net, x, 1)
+    assert torch.allclose(maps.mean((1, 2)) + net[4].bias[1], net.eval()(x)[:, 1], atol=1e-5)
+
+
+class LinearByName(nn.Module):
+    "A head that hands its numbers over by name."
+
+    def __init__(self):
+        super().__init__()
+        self.look = nn.Conv2d(3, 4, 8, 8)
+        self.fc = nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.fc(input=self.look(x).mean((2, 3)))
+
+
+def test_a_linear_layer_that_is_called_by_name(x):
+    net = LinearByName()
+    assert torch.allclose(cam(net, x, 1).mean((1, 2)) + net.fc.bias[1], net(x)[:, 1], atol=1e-5)
+
+
+class Detached(nn.Module):
+    "A model whose answer torch cannot trace to its layers."
+
+    def __init__(self):
+        super().__init__()
+        self.look = nn.Conv2d(3, 2, 8, 8)
+
+    def forward(self, x):
+        return self.look(x).detach().mean((2, 3))
+
+
+class Pairs(nn.Module):
+    "A layer that gives a tuple."
+
+    def __init__(self):
+        super().__init__()
+        self.look = Then(lambda x: (x, x))
+
+    def forward(self, x):
+        return self.look(x)[0].mean((2, 3))
+
+
+@pytest.mark.parametrize(
+    "model, words", [(Detached(), "does not depend"), (Pairs(), "gives no maps, but tuple")]
+)
+def test_answers_and_layers_without_gradients_are_refused(x, model, words):
+    with pytest.raises(ValueError, match=words):
+        grad_cam(model, x, layer="look")
+    assert not any(module._forward_hooks for module in model.modules())
+
+
+@pytest.mark.parametrize(
+    "layer, words",
+    [
+        (-1, "not something of type int"),
+        (["0"], "not something of type list"),
+        (resnet18().layer4, "not a part of the model"),
+        ("layer5", "no layer of that name"),
+    ],
+)
+def test_layers_that_are_none_are_refused(learn, x, layer, words):
+    for ask in (
+        lambda: grad_cam(learn, x, layer=layer),
+        lambda: cam_atlas(learn, x, layers=[layer]),
+    ):
+        with pytest.raises(ValueError, match=words):
+            ask()
+
+
+def test_numbers_and_names_of_numpy_choose_layers(learn, x):
+    assert torch.equal(grad_cam(learn, x, block=np.int64(-2)), grad_cam(learn, x, block=-2))
+    by_name = grad_cam(learn, x, layer=np.str_("0.6"))
+    assert torch.equal(by_name, grad_cam(learn, x, block=-2))
+    assert list(cam_atlas(learn, x, layers="0.6")) == ["0.6"]
+
+
+@pytest.mark.parametrize("learn", ["resnet18", None, lambda x: x, resnet18])
+def test_what_is_no_network_is_refused(x, learn):
+    for method in (cam, grad_cam):
+        with pytest.raises(ValueError, match="need a fastai Learner or a torch module"):
+            method(learn, x)
+
+
+def test_logits_that_are_no_numbers_are_said(learn, x):
+    learn.model[1][-1].weight.data[0, 0] = float("nan")
+    for method in (cam, grad_cam):
+        with pytest.raises(ValueError, match="training diverged"):
+            method(learn, x)
+
+
+# --- targets -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "one_for_all",
+    [
+        np.int64(1),
+        np.uint8(1),
+        np.float64(1),
+        np.array(1),
+        torch.tensor(1),
+        np.str_("chest"),
+        np.array("chest"),
+    ],
+)
+def test_one_value_of_numpy_or_torch_is_a_target_for_all(learn, x, one_for_all):
+    assert map_films(learn, x, one_for_all).targets.tolist() == [1] * len(x)
+
+
+@pytest.mark.parametrize(
+    "one_each",
+    [
+        [torch.tensor(1), torch.tensor(0)],
+        [np.array(1), np.int8(0)],
+        pd.Series([1, 0], index=[7, 8]),
+        pd.Series(["chest", "abd"], dtype="category"),
+        np.array(["chest", "abd"]),
+        range(1, -1, -1),
+    ],
+)
+def test_targets_of_any_make(learn, x, one_each):
+    assert map_films(learn, x[:2], one_each).targets.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [{0, 1}, {0: 1, 1: 0}, b"\x00\x01", np.eye(2), torch.eye(2), pd.DataFrame({0: [1], 1: [1]})],
+)
+def test_targets_without_an_order_are_refused(learn, x, target):
+    with pytest.raises(ValueError, match="which is for which film"):
+        grad_cam(learn, x[:2], target)
+
+
+@pytest.mark.parametrize("target", [np.True_, [True, False], torch.tensor([True, False])])
+def test_true_and_false_are_no_classes(learn, x, target):
+    with pytest.raises(ValueError, match="whole number from 0 to 1, not"):
+        grad_cam(learn, x[:2], target)
+
+
+def test_names_are_used_only_where_each_logit_has_one(learn, x):
+    assert set(map_films(learn, x, "abd").labels) == {"abd"}
+    assert map_films(learn.model, x[:1], 1).labels == ["class 1"]
+    learn.model[1][-1] = nn.Linear(512, 3)  # with names for two
+    assert map_films(learn, x[:1], 2).labels == ["class 2"]
+    with pytest.raises(ValueError, match="no class names"):
+        map_films(learn, x[:1], "abd")
+
+
+# --- one logit -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def one_logit(learn):
+    "A learner for two classes whose network gives the logit of the second alone."
+    learn.model[1][-1] = nn.Linear(512, 1)
+    return learn
+
+
+def test_one_logit_speaks_for_class_1_and_against_class_0(one_logit, x):
+    model = one_logit.model.eval()
+    want = captum_map(model, x, 0, -1)  # of its only logit
+    for target, sign in ((1, 1), (0, -1), ("chest", 1), ("abd", -1)):
+        maps = grad_cam(one_logit, x, target, relu=False)
+        assert off(maps, sign * want) <= TOLERANCE
+    atlas = cam_atlas(one_logit, x, relu=False)[-1]
+    assert off(atlas[:, 0], -want) <= TOLERANCE
+    assert off(atlas[:, 1], want) <= TOLERANCE
+
+
+def test_the_cam_of_one_logit_adds_up(one_logit, x):
+    logit = one_logit.model.eval()(x)[:, 0]
+    bias = one_logit.model[1][-1].bias
+    for target, sign in ((1, 1), (0, -1)):
+        maps = cam(one_logit, x, target)
+        assert torch.allclose(maps.mean((1, 2)) + sign * bias, sign * logit, atol=1e-4)
+
+
+def test_one_logit_predicts_by_its_sign(one_logit, x):
+    logits = one_logit.model.eval()(x)[:, 0]
+    middle = logits.sort().values[len(logits) // 2 - 1 :][:2].mean()  # half lie on either side
+    with torch.no_grad():
+        one_logit.model[1][-1].bias.sub_(middle)
+    found = map_films(one_logit, x)
+    shifted = logits - middle
+    assert found.targets.tolist() == (shifted > 0).long().tolist()
+    assert torch.allclose(found.logits, shifted.abs(), atol=1e-4)
+    assert found.labels == [one_logit.dls.vocab[i] for i in found.targets]
+
+
+class WithoutAxis(nn.Module):
+    "As many write it: one number per film, and no axis for classes."
+
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x):
+        return self.net(x).squeeze()
+
+
+@pytest.mark.parametrize("n_films", [1, 3])
+def test_one_logit_may_come_without_its_axis(one_logit, x, n_films):
+    films = x[:n_films]
+    want = grad_cam(one_logit.model, films, 1, relu=False)
+    assert torch.equal(
+        grad_cam(WithoutAxis(one_logit.model), films, 1, layer="net.0.7", relu=False), want
+    )
+
+
+# --- channels, precision, wrappers ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_channels", [1, 4])
+def test_other_channels_need_a_ready_batch(course, n_channels):
+    net = resnet18(num_classes=2)
+    net.conv1 = nn.Conv2d(n_channels, 64, 7, 2, 3, bias=False)
+    for films in (film_files(course / "test"), torch.randn(2, 3, 64, 64)):
+        for method in (cam, grad_cam):
+            with pytest.raises(ValueError, match="three equal channels.*ready batch"):
+                method(net, films)
+    batch = torch.randn(2, n_channels, 64, 64)
+    logits = net.eval()(batch)[:, 1]
+    assert torch.allclose(cam(net, batch, 1).mean((1, 2)) + net.fc.bias[1], logits, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "precision, limit", [(torch.float16, 0.02), (torch.bfloat16, 0.1), (torch.float64, 1e-4)]
+)
+def test_other_precisions_give_the_same_maps(learn, x, course, precision, limit):
+    model = learn.model
+    want = {method: method(model, x, 1) for method in (cam, grad_cam, hires_cam)}
+    model.to(precision)
+    for method, maps in want.items():
+        found = method(model, x, 1)
+        assert found.dtype == torch.float32
+        assert off(found, maps) < limit
+    assert grad_cam(learn, film_files(course / "test")).isfinite().all()
+    assert {weight.dtype for weight in model.parameters()} == {precision}
+
+
+def test_data_parallel_is_looked_through(learn, x):
+    want = grad_cam(learn, x, "chest", block=-2)
+    exact = cam(learn, x, "chest")
+    learn.model = nn.DataParallel(learn.model)
+    assert torch.equal(grad_cam(learn, x, "chest", block=-2), want)
+    for name in ("0.6", "module.0.6"):
+        assert torch.equal(grad_cam(learn, x, "chest", layer=name), want)
+    assert torch.equal(cam(learn, x, "chest"), exact)
+
+
+def whole_model_compiled(model):
+    return torch.compile(model, backend="eager")
+
+
+def compiled_in_place(model):
+    model.compile(backend="eager")
+    return model
+
+
+def last_block_compiled(model):
+    model[0][7] = torch.compile(model[0][7], backend="eager")
+    return model
+
+
+@pytest.mark.slow(seconds=5)
+@pytest.mark.parametrize("compiled", [whole_model_compiled, compiled_in_place, last_block_compiled])
+def test_what_is_compiled_is_mapped_as_it_was_written(learn, x, compiled):
+    "Also after it was run, and a part of a compiled part; it stays compiled."
+    films = x[:2]
+    model = learn.model.eval()
+    inner = model[0][7][0]
+    want = [grad_cam(model, films, 1), grad_cam(model, films, 1, layer=inner), cam(model, films, 1)]
+    faster = compiled(model)
+    with torch.no_grad():
+        faster(films)
+    found = [grad_cam(faster, films, 1, layer=inner), cam(faster, films, 1)]
+    for maps, by_hand in zip(found, want[1:], strict=True):
+        assert torch.allclose(maps, by_hand, atol=1e-6)
+    assert torch.allclose(grad_cam(faster, films, 1), want[0], atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_traced_models_are_refused_in_words(x):
+    traced = torch.jit.trace(resnet18().eval(), x)
+    for method in (cam, grad_cam):
+        with pytest.raises(ValueError, match="scripted or traced"):
+            method(traced, x)
+
+
+# --- several threads, one learner ----------------------------------------------------------------
+
+
+def test_eight_threads_get_what_one_gets(learn, course):
+    "One model for all, in training mode: each waits for its turn, and all modes are put back."
+    files = film_files(course / "val")
+    learn.model.train()
+    jobs = [
+        lambda: cam(learn, files, "chest"),
+        lambda: grad_cam(learn, files, "abd", block=-2),
+        lambda: hires_cam(learn, files),
+        lambda: cam_atlas(learn, files)[-3],
+    ] * 4
+    want = [job() for job in jobs]
+    before = state(learn.model)
+    statistics = [values.clone() for values in learn.model.buffers()]
+    with ThreadPoolExecutor(8) as pool:
+        found = [each.result() for each in [pool.submit(job) for job in jobs]]
+    for maps, alone in zip(found, want, strict=True):
+        assert torch.allclose(maps, alone, atol=1e-6)
+    assert state(learn.model) == before
+    assert all(map(torch.equal, learn.model.buffers(), statistics))
+
+
+# --- a film is mapped as its file is -------------------------------------------------------------
+
+
+def film_pixels(n_levels):
+    "A bright disc on a ramp, from 0 to n_levels − 1, shape (80, 100)."
+    y, x = np.mgrid[-1:1:80j, -1:1:100j]
+    grey = 0.5 * (np.hypot(x, y) < 0.6) + 0.25 * (x + 1)
+    return np.round(grey / grey.max() * (n_levels - 1))
+
+
+def eight_bit():
+    return Image.fromarray(film_pixels(256).astype(np.uint8))
+
+
+def sixteen_bit():
+    return Image.fromarray(film_pixels(65536).astype(np.uint16))
+
+
+def with_alpha():
+    film = eight_bit().convert("LA")
+    film.putalpha(Image.new("L", film.size, 255))
+    return film
+
+
+def turned_by_exif():
+    film = eight_bit()
+    film.getexif()[0x0112] = 6  # to be turned by a quarter
+    return film
+
+
+@pytest.mark.parametrize("make", [eight_bit, sixteen_bit, with_alpha, turned_by_exif])
+def test_a_film_is_mapped_as_its_file_is(learn, tmp_path, make):
+    film = make()
+    file = tmp_path / "film.png"
+    film.save(file, exif=film.getexif())
+    want = grad_cam(learn, file, "chest", relu=False)
+    assert torch.equal(grad_cam(learn, film, "chest", relu=False), want)
+    assert torch.equal(grad_cam(learn, [Image.open(file)], "chest", relu=False), want)
+
+
+@pytest.mark.parametrize("make", [eight_bit, sixteen_bit])
+def test_an_array_is_mapped_as_its_image_is(learn, make):
+    film = make()
+    want = grad_cam(learn, film, "chest", relu=False)
+    for array in (np.asarray(film), [np.asarray(film)]):
+        assert torch.equal(grad_cam(learn, array, "chest", relu=False), want)

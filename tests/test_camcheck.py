@@ -12,6 +12,7 @@ import pytest
 import torch
 from fastai.torch_core import no_random
 from fastai.vision.learner import create_head
+from PIL import Image
 from scipy.stats import spearmanr
 from torch import nn
 from torch.nn.functional import adaptive_max_pool2d, avg_pool2d
@@ -374,3 +375,124 @@ def swapped(*args, **kw):
 def test_deletion_mutants_are_caught(mutant):
     with pytest.raises(AssertionError):
         check_deletion(mutant)
+
+
+# --- what is no map, no mask, no number ----------------------------------------------------------
+
+
+EVERYWHERE = np.ones((8, 8), bool)
+NO_MAPS = [
+    (["a.png", "b.png"], "maps must be a tensor or an array"),
+    (None, "maps must be a tensor or an array"),
+    (torch.rand(4, 4), "shape"),
+    (torch.rand(2, 1, 4, 4), "shape"),
+    (torch.rand(0, 4, 4), "shape"),
+    (torch.full((2, 4, 4), float("nan")), "not finite"),
+    (np.full((2, 4, 4), np.inf), "not finite"),
+]
+
+
+@pytest.mark.parametrize("maps, words", NO_MAPS)
+def test_what_is_no_map_is_refused(maps, words):
+    for check in (relevance_mass, pointing_game):
+        with pytest.raises(ValueError, match=words):
+            check(maps, [EVERYWHERE] * 2)
+    with pytest.raises(ValueError, match=words):
+        deletion_insertion(Half(), torch.rand(2, 3, 64, 64), maps)
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [np.zeros((8, 8)), np.ones(8), np.ones((8, 8, 3)), "lungs", None, object(), np.zeros((0, 8))],
+)
+def test_what_is_no_mask_is_refused(mask):
+    for check in (relevance_mass, pointing_game):
+        with pytest.raises(ValueError, match="a mask must be"):
+            check(hot(2, 4), [mask])
+
+
+def test_arrays_tensors_and_images_will_do():
+    "In any numbers: what is not zero is inside."
+    want = relevance_mass(hot(2, 4), [square(2, 4)])
+    mask = square(2, 4)
+    for other in (torch.from_numpy(mask), Image.fromarray(mask), 255 * mask.astype(np.uint8)):
+        assert relevance_mass(hot(2, 4).numpy(), [other]).equals(want)
+        assert pointing_game(hot(2, 4).double().numpy(), [other])["hit"][0]
+
+
+def test_a_map_that_points_at_several_places_must_hit_with_all_of_them():
+    both = hot(2, 4) + hot(5, 1)
+    assert not pointing_game(both, [square(2, 4)])["hit"][0]
+    assert not pointing_game(both, [square(5, 1)])["hit"][0]
+    assert pointing_game(both, [square(2, 4) | square(5, 1)])["hit"][0]
+    flat = torch.ones(1, 7, 7)
+    assert not pointing_game(flat, [square(0, 0)])["hit"][0]
+    assert pointing_game(flat, [np.ones((9, 9))])["hit"][0]
+
+
+def test_a_map_of_zeros_has_no_heat_and_never_hits():
+    zeros = torch.zeros(1, 7, 7)
+    assert np.isnan(relevance_mass(zeros, [EVERYWHERE])["mass"][0])
+    assert not pointing_game(zeros, [EVERYWHERE])["hit"][0]
+
+
+@pytest.mark.parametrize("tolerance", [-0.1, 1.5, float("nan")])
+def test_a_tolerance_is_a_share(tolerance):
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        pointing_game(hot(2, 4), [square(2, 4)], tolerance)
+
+
+@pytest.mark.parametrize("steps", [1, 2.5, True, "16", None])
+def test_steps_are_a_whole_number(steps):
+    with pytest.raises(ValueError, match="whole number, 2 or more"):
+        deletion_insertion(Half(), torch.rand(2, 3, 64, 64), torch.rand(2, 8, 8), steps=steps)
+
+
+class HalfInOneLogit(Half):
+    "The same, with the first logit alone, twice as great: a sigmoid of it is the softmax of both."
+
+    def forward(self, x):
+        return 2 * super().forward(x)[:, :1]
+
+
+def test_one_logit_gives_the_probabilities_of_two():
+    "Class 1 of one logit is class 0 of the pair."
+    films = torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    maps = torch.rand(4, 8, 8)
+    pair = deletion_insertion(Half(), films, maps, 0)
+    one = deletion_insertion(HalfInOneLogit(), films, maps, 1)
+    assert np.allclose(one, pair, atol=1e-6)
+    assert np.allclose(deletion_insertion(HalfInOneLogit(), films, maps, 0), 1 - one, atol=1e-6)
+
+
+def test_one_logit_can_be_randomized():
+    net = resnet18(num_classes=1)
+    films = torch.randn(2, 3, 64, 64)
+    for_class_1 = randomization_check(net, films, 1)
+    assert len(for_class_1) == 9
+    pd.testing.assert_frame_equal(randomization_check(net, films, 0), for_class_1)
+
+
+def test_maps_of_one_place_cannot_be_compared():
+    with pytest.raises(ValueError, match="single place"):
+        randomization_check(resnet18(), torch.randn(2, 3, 32, 32))
+
+
+def test_a_wrapped_model_is_checked_as_the_model():
+    net = resnet18(num_classes=2)
+    films = torch.randn(2, 3, 64, 64)
+    wrapped = randomization_check(nn.DataParallel(net), films, 0)
+    pd.testing.assert_frame_equal(wrapped, randomization_check(net, films, 0))
+
+
+def test_what_the_model_does_not_take_is_said():
+    "Also in single precision for a model in half, and logits that are no numbers."
+    net = resnet18(num_classes=2)
+    maps = torch.rand(2, 2, 2)
+    with pytest.raises(ValueError, match="does not take"):
+        deletion_insertion(net, torch.randn(2, 1, 64, 64), maps)
+    half = deletion_insertion(deepcopy(net).half(), torch.randn(2, 3, 64, 64), maps)
+    assert half.notna().all(axis=None)
+    nn.init.constant_(net.fc.bias, float("nan"))
+    with pytest.raises(ValueError, match="training diverged"):
+        deletion_insertion(net, torch.randn(2, 3, 64, 64), maps)

@@ -1,9 +1,13 @@
 "Films with their maps, drawn: what is said in words, and where the heat lies."
 
+import importlib
+
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from matplotlib.axes import Axes
 from PIL import Image
 from torch import nn
 from torchvision.models import resnet18
@@ -20,6 +24,8 @@ from rsna_cls import (
     overlay,
     show_cam,
 )
+
+cam_module = importlib.import_module("rsna_cls.cam")  # rsna_cls.cam itself is the function
 
 
 @pytest.fixture(scope="module")
@@ -138,3 +144,87 @@ def test_the_overlay_lies_where_the_map_is():
     row, column = np.unravel_index(opacity.argmax(), opacity.shape)
     assert row < 40
     assert column > 200
+
+
+# --- targets and films that are limited together -------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [list, np.array, torch.tensor, pd.Series, iter])
+def test_targets_follow_the_films_that_are_drawn(learn, course, kind):
+    files = film_files(course / "val")
+    targets = [1, 0, 1, 1, 0, 0]
+    assert len(files) == len(targets)
+    drawn = show_cam(learn, files, kind(targets), n=3).alt
+    said = [words.split(",")[0] for words in drawn.partition(": ")[2].split("; ")]
+    assert said == ["chest", "abd", "chest"]
+    assert drawn == show_cam(learn, files[:3], targets[:3]).alt
+    assert drawn == show_cam(learn, files, targets[:3], n=3).alt
+
+
+@pytest.mark.parametrize("n_targets", [1, 4, 7])
+def test_other_numbers_of_targets_are_refused(learn, course, n_targets):
+    files = film_files(course / "val")
+    with pytest.raises(ValueError, match=f"{n_targets} targets for"):
+        show_cam(learn, files, [0] * n_targets, n=3)
+
+
+def test_a_generator_of_films_and_a_number_of_numpy(learn, course):
+    files = film_files(course / "val")
+    shown = show_cam(learn, (file for file in files), "abd", n=np.int64(2))
+    assert shown.alt == show_cam(learn, files[:2], "abd").alt
+
+
+# --- names ---------------------------------------------------------------------------------------
+
+
+def drawn_titles(monkeypatch):
+    "The titles that matplotlib is given from now on."
+    titles = []
+    set_title = Axes.set_title
+
+    def note(ax, label, *args, **kwargs):
+        titles.append(label)
+        return set_title(ax, label, *args, **kwargs)
+
+    monkeypatch.setattr(Axes, "set_title", note)
+    return titles
+
+
+def test_folders_are_not_named_for_they_may_bear_patients_names(
+    learn, course, tmp_path, monkeypatch
+):
+    folder = tmp_path / "chest" / "Doe^Jane"
+    folder.mkdir(parents=True)
+    film = folder / "film7.png"
+    film.write_bytes(film_files(course / "val")[0].read_bytes())
+    titles = drawn_titles(monkeypatch)
+    shown = show_cam(learn, tmp_path)
+    assert "film7.png" in titles[0]
+    assert "Doe" not in " ".join([*titles, shown.alt])
+
+
+@pytest.mark.parametrize("name", ["$x$", "a_{b", "<b>", "_hidden", "$\\frac{$", "röntgen", "胸部"])
+def test_class_names_are_drawn_letter_by_letter(learn, x, name, monkeypatch):
+    monkeypatch.setattr(cam_module, "class_names", lambda learn: ["abd", name])
+    shown = show_cam(learn, x[:1], name)
+    assert f"{name}, logit" in shown.alt
+    assert shown.png.startswith(b"\x89PNG")
+
+
+def test_one_logit_is_drawn_under_the_name_of_its_class(learn, course):
+    learn.model[1][-1] = nn.Linear(512, 1)
+    files = film_files(course / "val")[:1]
+    logits = {
+        name: float(show_cam(learn, files, name).alt.split("logit ")[1].split(",")[0])
+        for name in ("abd", "chest")
+    }
+    assert logits["abd"] == -logits["chest"]
+    named = max(logits, key=logits.get)
+    assert f": {named}, logit" in show_cam(learn, files).alt
+
+
+@pytest.mark.parametrize("ask", [hottest_place, lambda heat: colour_scale(heat, signed=True)])
+def test_maps_that_are_no_numbers_are_not_drawn(ask):
+    assert ask(np.eye(3)) == ask(torch.eye(3))
+    with pytest.raises(ValueError, match="not finite"):
+        ask(torch.tensor([[0.0, float("nan")]]))

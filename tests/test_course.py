@@ -1,23 +1,49 @@
 "Course folders, good and bad, and lists of films."
 
+import importlib
+import os
+import re
 import shutil
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import write_course
+from conftest import RAMP, make_dicom, write_course
 from rsna_cls import (
     RESERVED_NAMES,
     BadFilm,
     BadFolder,
     Course,
+    LeftOut,
     Place,
+    film_files,
     film_list,
     label_of,
     summary,
 )
+
+png = BytesIO()
+Image.fromarray(np.tile(np.arange(200, dtype=np.uint8), (100, 1))).save(png, "PNG")
+PNG = png.getvalue()
+
+
+def put(path, content=PNG):
+    "Write a file, by default a film, and the folders above it."
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def link_to_folder(link, folder):
+    "A link, where the system allows it."
+    try:
+        link.symlink_to(folder, target_is_directory=True)
+    except OSError:
+        pytest.skip("links are forbidden here")
+    return link
 
 
 def test_bad_course_folders(tmp_path):
@@ -49,44 +75,580 @@ def test_a_reserved_name_may_be_that_of_a_patient_or_of_an_empty_folder(tmp_path
     assert Course(path).classes == ["abd", "chest"]
 
 
-@pytest.mark.parametrize("split, called", [("val", "valid"), ("train", "Train_films")])
-def test_a_split_of_another_name_is_found_for_the_message(tmp_path, split, called):
-    path = write_course(tmp_path)
-    (path / split).rename(path / called)
-    hint = f"holds none; found {called}/: if these are the films for {split}/, rename it$"
-    with pytest.raises(BadFolder, match=f"{split}/ must hold .*{hint}"):
-        Course(path)
-    (path / split).mkdir()
-    with pytest.raises(BadFolder, match=hint):
-        Course(path)
-    shutil.copytree(path / called, path / "z")
-    with pytest.raises(BadFolder, match=f"{called}/, z/: if one of these holds the films"):
-        Course(path)
+NEARLY_SPLITS = [
+    ("val", "valid"),
+    ("val", "validation"),
+    ("val", "Val"),
+    ("val", "VAL"),
+    ("val", "val-2"),
+    ("val", "val "),
+    ("val", "ValSet"),
+    ("val", "dev"),
+    ("train", "training"),
+    ("train", "Train"),
+    ("train", "train_films"),
+    ("train", "trn"),
+    ("train", "trian"),
+    ("test", "testing"),
+    ("test", "tst"),
+    ("test", "hold-out"),
+    ("test", "eval"),
+]
 
 
-def test_other_folders_are_not_taken_for_a_split(tmp_path):
+@pytest.mark.parametrize("needs", [(), ("train", "val")])
+@pytest.mark.parametrize("split, called", NEARLY_SPLITS)
+def test_a_folder_that_is_nearly_called_like_a_split_is_named(tmp_path, split, called, needs):
+    "Beside the split and in its place, its films in classes or deeper; never ignored."
     path = write_course(tmp_path)
-    shutil.copytree(path / "val", path / ".valid")
-    shutil.copytree(path / "val/abd", path / "loose")  # films, but no classes
-    (path / "notes/abd").mkdir(parents=True)
-    (path / "notes/abd/read.me").write_text("no film")
-    shutil.rmtree(path / "val")
+    put(path / called / "chest/patient/study/1.png")
+    words = f"{re.escape(called)}/ holds folders of films.* that of {split}/: "
+    with pytest.raises(BadFolder, match=f"{words}move its films into {split}/"):
+        Course(path, needs)
+    shutil.rmtree(path / split)
+    with pytest.raises(BadFolder, match=f"{words}rename it to {split}/"):
+        Course(path, needs)
+
+
+@pytest.mark.parametrize(
+    "name", ["brain", "valve", "masks", "rest", "text", "testis", "old", "surprises", "strain", "2"]
+)
+def test_another_folder_is_left_out_and_said(tmp_path, name, capsys):
+    path = write_course(tmp_path)
+    put(path / name / "chest/1.png")
+    put(path / name / "2.png")
+    course = Course(path)
+    assert len(course.films()) == 20
+    course.say_left_out()
+    said = f"Left out: 2 films lie beside train/, val/ and test/ ({name}).\n"
+    assert capsys.readouterr().out == said
+    assert said.strip().removesuffix(".") in repr(course)
+
+
+def test_a_folder_nearly_called_like_a_split_may_hold_loose_films_or_none(tmp_path):
+    path = write_course(tmp_path)
+    put(path / "validation/1.png")
+    put(path / "testing/chest/notes.txt", b"no film")
+    assert Course(path).left_out == [LeftOut(path / "validation/1.png", "no split")]
+
+
+def test_a_split_under_a_second_name_is_no_other_folder(tmp_path):
+    "A link to it, or a file system that does not tell Train from train."
+    path = write_course(tmp_path)
+    link_to_folder(path / "Train", path / "train")
+    link_to_folder(path / "valid", path / "val")
+    course = Course(path)
+    assert len(course.films()) == 20
+    assert course.left_out == []
+
+
+def test_folders_that_may_be_a_missing_split_are_named(tmp_path):
+    path = write_course(tmp_path)
+    (path / "val").rename(path / "internal")
+    hint = "it holds none; found internal/: if these are the films for val/, rename it"
+    with pytest.raises(BadFolder, match=f"val/ must hold .*{hint}"):
+        Course(path)
+    shutil.copytree(path / "internal", path / "z")
+    with pytest.raises(BadFolder, match="found internal/, z/: if one of these holds the films"):
+        Course(path)
+    shutil.copytree(path / "internal", path / ".hidden")
+    shutil.rmtree(path / "internal")
+    shutil.rmtree(path / "z")
     with pytest.raises(BadFolder, match="it holds none$"):
         Course(path)
-    write_course(path)
-    shutil.rmtree(path / "val/abd")
-    shutil.copytree(path / "val", path / "valid")
-    with pytest.raises(BadFolder, match=r"it holds \['chest'\]$"):  # val/ is there
+
+
+def test_the_right_folder_is_named_where_one_above_or_below_was_given(tmp_path):
+    write_course(tmp_path / "films/data")
+    with pytest.raises(BadFolder, match="found data/train/: give the folder .*films/data"):
+        Course(tmp_path / "films")
+    with pytest.raises(BadFolder, match="this may be a split itself: give the folder it lies in"):
+        Course(tmp_path / "films/data/train")
+
+
+def test_a_split_lacks_a_class_whose_files_are_no_films(tmp_path):
+    path = write_course(tmp_path)
+    for film in (path / "val/abd").iterdir():
+        film.rename(film.with_suffix(".txt"))
+        film.with_suffix(".txt").write_bytes(b"no film")
+    words = r"it holds \['chest'\]. Left out: 3 files are no films \(abd0.txt, .* in val/abd\)"
+    with pytest.raises(BadFolder, match=words):
         Course(path)
 
 
-def link_to_folder(link, folder):
-    "A link, where the system allows it."
-    try:
-        link.symlink_to(folder, target_is_directory=True)
-    except OSError:
-        pytest.skip("links are forbidden here")
-    return link
+# --- which files are films ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["IM0001", "1.2.840.113619.2", "x.DICOM", "x.ima", "x.PNG", "x.Jpeg", "x.bin", "x", "_x.png"]
+    + ["__x/1.png", "__x__/__y/IM1", "scan.png/1.png", "deep/er/and/deeper/1.dcm"],
+)
+def test_a_film_is_found_by_its_ending_or_its_first_bytes(tmp_path, name):
+    path = write_course(tmp_path)
+    film = put(path / "train/abd" / name)
+    assert Course(path).label(film) == "abd"
+    assert film in film_files(path / "train")
+    assert film in film_list(path)
+
+
+def test_a_dicom_file_without_an_ending_is_a_film(tmp_path):
+    path = write_course(tmp_path)
+    make_dicom(path / "train/abd/IM0001", RAMP)
+    assert path / "train/abd/IM0001" in Course(path).films("train")
+
+
+def test_a_file_with_a_known_ending_is_not_opened(tmp_path, monkeypatch):
+    "Ten thousand films are listed in less than a second; a damaged one is a film that is damaged."
+    path = write_course(tmp_path)
+    damaged = [put(path / "train/abd" / name, b"no film") for name in ("1.PNG", "2.Jpg", "3.dcm")]
+    monkeypatch.setattr("builtins.open", lambda *args: pytest.fail("a needless look"))
+    course = Course(path)
+    assert set(damaged) < set(course.films("train"))
+    assert len(course.films()) == 23
+
+
+@pytest.mark.parametrize(
+    "name",
+    [".DS_Store", "._abd1.png", ".ipynb_checkpoints/abd0.png", "__MACOSX/abd0.png", "Thumbs.db"]
+    + [
+        "THUMBS.DB",
+        "desktop.ini",
+        "@eaDir/abd0.png/S.jpg",
+        "$RECYCLE.BIN/1.png",
+        "lost+found/1.png",
+    ]
+    + ["__pycache__/x.png", "System Volume Information/1.png"],
+)
+@pytest.mark.parametrize("where", [".", "train", "train/abd", "train/abd/patient"])
+def test_debris_is_passed_over_without_a_word(tmp_path, name, where):
+    path = write_course(tmp_path)
+    put(path / where / name)
+    course = Course(path)
+    assert course.classes == ["abd", "chest"]
+    assert len(course.films()) == 20
+    assert len(course.surprises()) == 1
+    assert course.left_out == []
+    assert len(film_files(path)) == 21
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "NOTES", "film.gif", "DICOMDIR", "film.nii.gz", "1"])
+def test_what_is_no_film_is_left_out_and_said(tmp_path, name, capsys):
+    path = write_course(tmp_path)
+    content = make_dicom(tmp_path / ".x", RAMP).read_bytes() if name == "DICOMDIR" else b"no film"
+    put(path / "train/abd/DOE^JANE" / name, content)
+    course = Course(path)
+    assert [item.reason for item in course.left_out] == ["no film"]
+    for said in (course.say_left_out, lambda: summary(path), lambda: film_list(path)):
+        said()
+        printed = capsys.readouterr().out
+        assert printed.startswith(f"Left out: 1 file is no film ({name}")
+        assert "DOE" not in printed
+
+
+def test_notes_at_the_top_and_in_a_split_are_passed_over_and_pictures_are_said(tmp_path):
+    path = write_course(tmp_path)
+    for name in ("README.md", "labels.csv", "LICENSE", "train/labels.csv"):
+        put(path / name, b"no film")
+    assert Course(path).left_out == []
+    put(path / "elbow.gif", b"GIF89a")
+    put(path / "train/elbow.gif", b"GIF89a")
+    words = "2 files are no films (elbow.gif, elbow.gif in the course folder itself, train)"
+    assert Course(path).left_out_in_words() == words
+
+
+def test_nothing_is_said_where_nothing_was_left_out(course, capsys):
+    summary(course)
+    film_list(course)
+    assert capsys.readouterr().out == ""
+    assert "eft out" not in repr(Course(course))
+
+
+def test_only_the_first_names_are_said(tmp_path):
+    path = write_course(tmp_path)
+    for i in range(10):
+        put(path / f"train/abd/{i}.txt", b"no film")
+    words = "10 files are no films (0.txt, 1.txt, 2.txt, and 7 more in train/abd)"
+    assert Course(path).left_out_in_words() == words
+
+
+def test_a_film_in_a_split_but_in_no_class_is_left_out_and_said(tmp_path):
+    path = write_course(tmp_path)
+    put(path / "train/IM0001")
+    course = Course(path)
+    assert len(course.films()) == 20
+    words = "1 film lies in a split, but in no class (IM0001 in train)"
+    assert course.left_out_in_words() == words
+
+
+def test_a_class_without_a_film_is_left_out_and_said(tmp_path):
+    path = write_course(tmp_path)
+    (path / "train/knee").mkdir()
+    (path / "train/.hip").mkdir()
+    course = Course(path)
+    assert course.classes == ["abd", "chest"]
+    assert course.left_out_in_words() == "1 folder without a film is no class (train/knee)"
+
+
+def test_two_films_of_one_stem_are_two_films(tmp_path):
+    path = write_course(tmp_path)
+    put(path / "train/abd/a.png")
+    put(path / "train/abd/a.jpg")
+    put(path / "train/abd/a")
+    assert len(Course(path).films("train")) == 15
+
+
+def test_a_pipe_is_not_read(tmp_path):
+    "Whoever opens one waits for ever."
+    path = write_course(tmp_path)
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("there are no pipes here")
+    os.mkfifo(path / "train/abd/x.png")
+    os.mkfifo(path / "train/abd/IM0001")
+    course = Course(path)
+    assert len(course.films()) == 20
+    assert [item.reason for item in course.left_out] == ["no film", "no film"]
+
+
+# --- links ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("linked", [".", "train", "train/abd", "train/abd/pat", "train/abd/1.png"])
+def test_links_are_followed_at_every_level(tmp_path, linked):
+    path = write_course(tmp_path / "c")
+    put(path / "train/abd/pat/1.png")
+    put(path / "train/abd/1.png")
+    (path / linked).rename(tmp_path / "elsewhere")
+    link_to_folder(path / linked, tmp_path / "elsewhere")
+    course = Course(path)
+    assert len(course.films()) == 22
+    assert course.label(path / "train/abd/pat/1.png") == "abd"
+    assert course.left_out == []
+    assert all(film.is_relative_to(path) for film in course.films())
+    assert {label_of(film, course.classes) for film in course.films()} == {"abd", "chest"}
+    assert len(film_files(path)) == 23
+
+
+@pytest.mark.parametrize("target", [".", "..", "train", "train/abd", "train/abd/pat"])
+def test_a_link_back_ends_there_and_is_said(tmp_path, target):
+    path = write_course(tmp_path / "c")
+    put(tmp_path / "not_of_the_course.png")
+    put(path / "train/abd/pat/1.png")
+    link_to_folder(path / "train/abd/pat/back", path / target)
+    course = Course(path)
+    assert len(course.films()) == 21
+    words = "1 link leads to a folder that is read already (train/abd)"
+    assert course.left_out_in_words() == words
+    assert len(film_files(path / "train")) == 13
+
+
+def test_a_link_back_from_a_class_that_lies_elsewhere_ends_there(tmp_path):
+    "Else the films of all other classes would be films of this one."
+    path = write_course(tmp_path / "c")
+    (path / "train/abd").rename(tmp_path / "abd")
+    link_to_folder(path / "train/abd", tmp_path / "abd")
+    link_to_folder(tmp_path / "abd/home", path)
+    course = Course(path)
+    assert len(course.films()) == 20
+    assert [item.reason for item in course.left_out] == ["read already"]
+
+
+def test_folders_that_link_to_each_other_are_read_once(tmp_path):
+    "Twelve folders with a link to each of the others: 12! ways through them."
+    path = write_course(tmp_path / "c")
+    folders = [path / f"train/abd/{i}" for i in range(12)]
+    for folder in folders:
+        put(folder / "1.png")
+        for other in folders:
+            link_to_folder(folder / f"to_{other.name}", other)
+    course = Course(path)
+    assert len(course.films()) == 32
+    assert all(film.parent in folders for film in course.films()[:12])
+    assert len(course.left_out) == 144
+
+
+def test_folders_are_told_apart_on_disks_that_give_no_numbers(tmp_path, monkeypatch):
+    path = write_course(tmp_path / "c")
+    put(path / "train/abd/pat/1.png")
+    link_to_folder(path / "train/abd/pat/back", path)
+    stat = os.stat
+
+    def without_number(file, **options):
+        mode, _, *others = stat(file, **options)
+        return os.stat_result((mode, 0, *others))
+
+    monkeypatch.setattr(os, "stat", without_number)
+    course = Course(path)
+    assert len(course.films()) == 21
+    assert [item.reason for item in course.left_out] == ["read already"]
+
+
+def test_two_splits_may_lead_to_one_folder(tmp_path):
+    "A leak, which an audit must see: both lists hold the films."
+    path = write_course(tmp_path)
+    shutil.rmtree(path / "val/abd")
+    link_to_folder(path / "val/abd", path / "train/abd")
+    course = Course(path)
+    assert len(course.films("val")) == 9
+    assert course.place(path / "val/abd/abd0.png") == Place("val", "abd")
+    assert course.place(path / "train/abd/abd0.png") == Place("train", "abd")
+
+
+def test_links_that_lead_nowhere_are_left_out_and_said(tmp_path):
+    path = write_course(tmp_path)
+    for name in ("train/abd/x.png", "train/abd/x", "train/knee", "x.png", "other"):
+        link_to_folder(path / name, tmp_path / "nowhere")
+    link_to_folder(path / "train/abd/circle.png", path / "train/abd/circle.png")
+    course = Course(path)
+    assert len(course.films()) == 20
+    assert [item.reason for item in course.left_out] == ["broken link"] * 6
+    link_to_folder(path / "train/abd/gone", tmp_path / "nowhere")
+    shutil.rmtree(path / "val")
+    link_to_folder(path / "val", tmp_path / "nowhere")
+    with pytest.raises(BadFolder, match="val/ must hold .*Left out: 8 links lead nowhere"):
+        Course(path)
+
+
+def test_a_link_beside_the_splits_is_not_followed(tmp_path):
+    "It may lead anywhere: to a whole disk."
+    path = write_course(tmp_path / "c")
+    link_to_folder(path / "disk", tmp_path)
+    words = "1 link beside train/, val/ and test/ is not followed (disk)"
+    assert Course(path).left_out_in_words() == words
+
+
+# --- names ----------------------------------------------------------------------------------------
+
+
+def rename_class(path, name):
+    "Give the class chest another name (text or bytes), in all splits."
+    for split in ("train", "val", "test"):
+        folder = os.fsencode(path / split)
+        os.rename(folder + b"/chest", folder + b"/" + os.fsencode(name))
+    return path
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["0", "1", "01", "0.5", "-1", "1e3", "True", "false", "$x_1$", "$", "_", "_x", "{a}", "<b>"]
+    + [
+        "50 %",
+        "don't",
+        'a "b"',
+        "a,b",
+        "a;b",
+        "#1",
+        "=1+1",
+        "C\\D",
+        "é",
+        "胸部",
+        "😀",
+        "train",
+        "val",
+    ]
+    + ["x" * 200, "na", "none", "Nothing", "(a) [b]", "*", "a  b", "~", "chest.png"],
+)
+def test_names_that_any_class_may_have(tmp_path, name):
+    path = rename_class(write_course(tmp_path), name)
+    course = Course(path)
+    assert course.classes == sorted(["abd", name])
+    assert len(course.films_of("train", name)) == 6
+    assert course.left_out == []
+    assert [label_of(film, course.classes) for film in course.films_of("val", name)] == [name] * 3
+    assert set(summary(path)["class"]) == {"abd", name, "?"}
+    assert name in repr(course)
+
+
+@pytest.mark.parametrize("needs", [(), ("train", "val")])
+@pytest.mark.parametrize(
+    "name, fault",
+    [(name, "missing value") for name in ("NA", "NaN", "nan", "None", "null", "NULL", "<NA>")]
+    + [(name, "blank") for name in ("chest ", " chest", " ", "\u3000x")]
+    + [(name, "line break") for name in ("che\nst", "a\tb", "a\x07b", "a\x1b[31mb", "a\u2028b")]
+    + [(b"ch\xff", "no text"), (b"\xe9t\xe9", "no text")],
+)
+def test_names_that_no_class_may_have(tmp_path, name, fault, needs):
+    path = rename_class(write_course(tmp_path), name)
+    with pytest.raises(BadFolder, match=f"{fault}.*rename the folder") as error:
+        Course(path, needs)
+    assert str(error.value).isprintable()
+
+
+def test_all_that_pandas_takes_for_a_missing_value_is_refused(tmp_path):
+    from pandas._libs.parsers import STR_NA_VALUES
+
+    names = {name for name in STR_NA_VALUES if name and "/" not in name}
+    assert names <= importlib.import_module("rsna_cls.course")._MISSING_VALUES
+
+
+@pytest.mark.parametrize(
+    "one, other",
+    [
+        ("chest", "Chest"),
+        ("1", "01"),
+        ("1.0", "1"),
+        ("true", "TRUE"),
+        ("é", "e\u0301"),
+        ("ß", "SS"),
+    ],
+)
+def test_two_classes_of_one_name_are_refused(tmp_path, one, other):
+    "Within a split, and where one split writes it in another way."
+    path = rename_class(write_course(tmp_path), one)
+    put(path / "train" / other / "1.png")
+    if len(list((path / "train").iterdir())) < 3:
+        pytest.skip("this file system takes the two for one")
+    with pytest.raises(BadFolder, match="are one name written in two ways"):
+        Course(path)
+    shutil.rmtree(path / "train" / one)
+    with pytest.raises(BadFolder, match=r"\(in \w+/\) and .* \(in \w+/\) are one") as error:
+        Course(path, needs=())
+    assert ascii(one) in str(error.value)
+    assert ascii(other) in str(error.value)
+
+
+def test_numbers_with_the_same_whole_part_are_two_classes(tmp_path):
+    path = rename_class(write_course(tmp_path), "1.5")
+    for split in ("train", "val", "test"):
+        (path / split / "abd").rename(path / split / "1")
+    assert Course(path).classes == ["1", "1.5"]
+
+
+def test_a_film_or_a_patient_whose_name_is_no_text_is_left_out_and_said(tmp_path, capsys):
+    "No table and no card could hold it."
+    path = write_course(tmp_path)
+    folder = os.fsencode(path / "train/abd")
+    os.mkdir(folder + b"/p\xff")
+    for name in (b"/p\xff/1.png", b"/x\xff.png", b"/x\xff.txt"):
+        with open(folder + name, "wb") as file:
+            file.write(PNG if name.endswith(b"png") else b"no film")
+    course = Course(path)
+    assert len(course.films()) == 20
+    summary(path)
+    printed = capsys.readouterr().out
+    assert "2 files or folders have names that are no text (not UTF-8) (train/abd)" in printed
+    assert "1 file is no film (x\\udcff.txt in train/abd)" in printed
+    assert repr(course).isprintable()
+
+
+def test_a_course_folder_whose_name_is_no_text_is_refused(tmp_path):
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
+    write_course(folder)
+    for read in (Course, film_files, film_list, summary):
+        with pytest.raises(BadFolder, match="this name is no text") as error:
+            read(folder)
+        assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "name", ["abd", "test", "train", "chest", "0", "NA", "file", "a\nb", "é $x$"]
+)
+def test_a_patient_may_have_any_name(tmp_path, name):
+    path = write_course(tmp_path)
+    film = put(path / "train/chest" / name / "val/abd/1.png")
+    course = Course(path)
+    assert course.classes == ["abd", "chest"]
+    assert course.place(film) == Place("train", "chest")
+    assert label_of(film, course.classes) == "chest"
+
+
+# --- what is given for a folder -------------------------------------------------------------------
+
+
+def test_what_is_no_folder_is_refused_in_words(tmp_path):
+    file = put(tmp_path / "films.zip", b"PK")
+    for read in (Course, film_files):
+        with pytest.raises(BadFolder, match=r"films.zip is not a folder but a file: fetch_data"):
+            read(file)
+        for path in (tmp_path / "gone", tmp_path / "films.zip/x", "a\0b", "~nobody_of_this_name/x"):
+            with pytest.raises(BadFolder, match="is not a folder"):
+                read(path)
+        with pytest.raises(BadFolder, match="is not a folder that can be opened"):
+            read(tmp_path / ("x" * 5000))
+
+
+def test_a_folder_may_be_written_in_several_ways(tmp_path, monkeypatch):
+    write_course(tmp_path / "films")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for path in (f"{tmp_path}/films/", "films", "./films/", "~/films", Path("~/films")):
+        course = Course(path)
+        assert len(course.films()) == 20
+        assert course.label(tmp_path / "films/val/abd/abd0.png") == "abd"
+        assert len(film_list(path)) == 21
+    (tmp_path / "~").mkdir()
+    write_course(tmp_path / "~/films", n=2)
+    assert len(Course("~/films").films()) == 12  # a folder that is really called so
+
+
+@pytest.fixture
+def locked(monkeypatch):
+    "A function that locks a folder or a file, also for whoever may open everything."
+    names = set()
+
+    def guarded(really):
+        def open_it(path=".", *args, **options):
+            if Path(os.fsdecode(path)).name in names:
+                raise PermissionError(13, "Permission denied", str(path))
+            return really(path, *args, **options)
+
+        return open_it
+
+    monkeypatch.setattr(os, "scandir", guarded(os.scandir))
+    monkeypatch.setattr("builtins.open", guarded(open))
+    return names.add
+
+
+@pytest.mark.parametrize("name", ["c", "val", "chest"])
+def test_a_locked_course_split_or_class_is_refused(tmp_path, locked, name):
+    path = write_course(tmp_path / "c")
+    locked(name)
+    with pytest.raises(BadFolder, match=f"{name} is not a folder that can be opened .Permission"):
+        Course(path)
+
+
+def test_what_is_locked_deeper_is_left_out_and_said(tmp_path, locked):
+    path = write_course(tmp_path)
+    for name in ("train/abd/DOE^JANE/1.png", "train/abd/IM0001", "other/1.png"):
+        put(path / name)
+    for name in ("DOE^JANE", "IM0001", "other"):
+        locked(name)
+    course = Course(path)
+    assert len(course.films()) == 20
+    words = "3 files or folders cannot be opened (other, train/abd)"
+    assert course.left_out_in_words() == words
+
+
+def test_splits_of_another_name_are_refused(course):
+    "Else a misspelt split would just hold no films."
+    with pytest.raises(
+        ValueError, match="no split is called 'valid': choose from train, val, test"
+    ):
+        Course(course).films("valid")
+    with pytest.raises(ValueError, match="no split is called 'valid'"):
+        Course(course, needs=("train", "valid"))
+    assert Course(course, needs="train").classes == ["abd", "chest"]
+
+
+def test_a_course_of_fewer_classes_if_that_is_enough(tmp_path):
+    path = write_course(tmp_path)
+    for split in ("train", "val", "test"):
+        shutil.rmtree(path / split / "abd")
+    assert Course(path, needs=(), fewest=1).classes == ["chest"]
+    with pytest.raises(BadFolder, match=r"two or more classes.*found \['chest'\]"):
+        Course(path, needs=())
+
+
+def test_what_a_course_holds_is_what_it_held_when_it_was_opened(tmp_path):
+    path = write_course(tmp_path)
+    course = Course(path)
+    put(path / "train/abd/new.png")
+    put(path / "new.png")
+    assert len(course.films()) == 20
+    assert len(course.surprises()) == 1
+    course.surprises().clear()
+    assert len(course.surprises()) == 1
 
 
 def test_a_place_is_found_by_another_path(tmp_path, monkeypatch):
@@ -127,6 +689,48 @@ def test_what_lies_below_a_class_does_not_count(tmp_path):
     for film in course.films():
         known = course.label(film) if course.label(film) != "knee" else None
         assert label_of(film, ["abd", "chest"]) == known
+
+
+def test_a_label_is_found_where_python_runs_in_a_class_or_a_link_leads_there(tmp_path, monkeypatch):
+    path = write_course(tmp_path / "c")
+    link_to_folder(tmp_path / "chest", path / "val/abd")
+    classes = ["abd", "chest"]
+    assert label_of(tmp_path / "chest/abd0.png", classes) == "abd"
+    assert label_of(str(path / "val/abd/abd0.png"), classes) == "abd"
+    monkeypatch.chdir(path / "val/chest")
+    assert label_of(Path("chest0.png"), classes) == "chest"
+    assert label_of("../abd/abd0.png", classes) == "abd"
+    assert label_of("../../elbow.png", classes) is None
+
+
+def test_a_path_through_a_linked_class_is_read_as_it_is_written(tmp_path, monkeypatch):
+    "The class is the link's name, not that of the folder it leads to; from any place."
+    path = write_course(tmp_path / "c")
+    (path / "val/abd").rename(tmp_path / "chest")
+    link_to_folder(path / "val/abd", tmp_path / "chest")
+    for start, film in (("val", "abd/abd0.png"), ("test", "../val/abd/abd0.png")):
+        monkeypatch.chdir(path / start)
+        assert label_of(film, ["abd", "chest"]) == "abd"
+    (path / "val/chest").rename(path / "val/knee")
+    (path / "val/abd").rename(path / "val/chest")
+    monkeypatch.chdir(path / "val/chest")
+    assert label_of(path / "val/chest/abd0.png", ["abd", "chest"]) == "chest"
+
+
+def test_a_patient_beside_the_splits_may_have_the_name_of_a_class(tmp_path):
+    path = write_course(tmp_path / "chest/c")
+    assert label_of(path / "other/abd/chest/1.png", ["abd", "chest"]) is None
+    assert label_of(path / "other/abd/1.png", ["abd", "chest"]) == "abd"
+
+
+def test_many_names_are_not_all_listed(tmp_path):
+    "A folder for each patient where the classes should be."
+    path = write_course(tmp_path)
+    for i in range(30):
+        put(path / f"train/DOE^{i:02}/chest/1.png")
+    words = r"the classes \['DOE\^00', 'DOE\^01', 'DOE\^02'\] and 29 more, but val/ has"
+    with pytest.raises(BadFolder, match=words):
+        Course(path)
 
 
 def test_a_path_that_does_not_exist_any_more_is_read_as_a_whole(tmp_path):

@@ -373,6 +373,39 @@ def test_groups_may_name_a_surprise(tmp_path):
     assert (found == expected).all()
 
 
+def test_groups_may_name_films_as_the_course_does(tmp_path, monkeypatch):
+    "Also where the course folder is given from where Python runs."
+    write_films(tmp_path / "films", noise)
+    monkeypatch.chdir(tmp_path)
+    course, films, _ = train_and_val("films")
+    groups = {film: film.stem[-1] for film in films}
+    expected = crossval._group_numbers(course, films, by_place(course.path, lambda f: f.stem[-1]))
+    assert (crossval._group_numbers(course, films, groups) == expected).all()
+
+
+def test_two_links_to_one_file_are_two_films_of_a_group(tmp_path):
+    "A leak that the user knows of, and keeps on one side."
+    path = write_films(tmp_path / "films", noise)
+    for split in ("train", "val"):
+        (path / split / "gut/linked.png").symlink_to(path / "test/gut/gut0.png")
+    course, films, _ = train_and_val(path)
+    groups = by_place(path, lambda film: film.stem)
+    numbers = dict(zip(films, crossval._group_numbers(course, films, groups), strict=True))
+    assert numbers[path / "train/gut/linked.png"] == numbers[path / "val/gut/linked.png"]
+    assert len(set(numbers.values())) == 23
+
+
+def test_films_of_linked_folders_may_be_named_by_either_path(tmp_path):
+    path = write_films(tmp_path / "films", noise)
+    (path / "val/gut").rename(tmp_path / "elsewhere")
+    (path / "val/gut").symlink_to(tmp_path / "elsewhere")
+    course, films, _ = train_and_val(path)
+    groups = by_place(path, lambda film: film.stem[-1])
+    expected = crossval._group_numbers(course, films, groups)
+    groups = {film.resolve(): film.stem[-1] for film in films}
+    assert (crossval._group_numbers(course, films, groups) == expected).all()
+
+
 def without_gut5(groups):
     "Groups in which a film is left out."
     return {place: group for place, group in groups.items() if "gut5" not in place}
@@ -394,6 +427,7 @@ def gut2_twice(groups):
         (lambda groups: groups | {"val/gut/gut2.png": None}, "no group.*gut2"),
         (lambda groups: {}, r"no group.*and 2\d more"),
         (gut2_twice, "twice.*gut2"),
+        (lambda groups: groups | {"val/gut/gut2.png": ["a", "b"]}, "a group must be a name.*gut2"),
         (list, "dict or a pandas Series"),
     ],
 )
@@ -417,7 +451,7 @@ def test_too_few_films_are_refused_before_any_training(tmp_path, untrained):
     for folds in (1, 2.5, True, "two"):
         with pytest.raises(ValueError, match="folds must be a whole number from 2"):
             cross_validate(path, folds=folds, train=untrained)
-    for seeds in ((), (1.5,), ("a",), (-1,)):
+    for seeds in ((), (1.5,), ("a",), (-1,), 2**32):
         with pytest.raises(ValueError, match="seeds must be whole numbers"):
             cross_validate(path, folds=2, seeds=seeds, train=untrained)
     for seeds in ((42, 42), [1, 2, 1]):
@@ -534,6 +568,40 @@ def test_three_classes_cross_validated(tmp_path, untrained):
     assert calibrate(table).bins.groupby("when")["n"].sum().tolist() == [18, 18]
 
 
+@pytest.mark.usefixtures("small_probe")
+def test_odd_folders_are_cross_validated_as_they_are_trained_on(tmp_path, untrained, capsys):
+    "Classes that are numbers, films without an ending and in folders of patients; NumPy's numbers."
+    path = write_films(tmp_path, noise, ("1", "0"), n=7)
+    for i, film in enumerate(Course(path).films("train")):
+        place = film.parent / f"patient{i}" / ("1.2.840.113619.2" if i % 2 else "IM0001")
+        place.parent.mkdir()
+        film.rename(place)
+    (path / "val/1/notes.txt").write_text("no film")
+    said = "Left out: 1 file is no film (notes.txt in val/1).\n"
+
+    table = cross_validate(path, folds=np.int64(2), seeds=np.arange(2), train=untrained)
+    assert capsys.readouterr().out.count(said) == 1
+    assert len(table) == 24
+    assert list(table.columns[3:5]) == ["0", "1"]
+    assert set(table["truth"]) == {"0", "1"}
+    for seen in untrained.seen:
+        assert len(seen) == 12
+    assert len(baselines(path, table, folds=2)) == 7
+    assert capsys.readouterr().out.count(said) == 1
+
+
+@pytest.mark.usefixtures("small_probe")
+@pytest.mark.parametrize("name", ["$x_1$ {\\frac", "$", "_a", "a_b^c", "100 %", "<b>"])
+def test_class_names_are_drawn_letter_by_letter(tmp_path, name):
+    path = write_films(tmp_path, noise, (name, "~"), n=6)
+    (path / f"val/~/~{1}.png").unlink()  # now the other class is the commonest
+    table = baselines(path, folds=2)
+    assert table["knows"][0] == f"nothing: always says {name}"
+    picture = show_baselines(table)
+    assert picture.png.startswith(b"\x89PNG")
+    assert f"nothing: always says {name}: 6 of 11 right" in picture.alt
+
+
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_nothing_is_left_after_a_failure(tmp_path, error, capsys):
     path = write_films(tmp_path, noise)
@@ -614,3 +682,18 @@ def test_scores_over_seeds_by_hand():
     assert rows.loc["sensitivity for b", "worst"] == 1
     with pytest.raises(ValueError, match="knows no seeds"):
         score_seeds(runs.drop(columns="seed"))
+
+
+def test_scores_over_seeds_need_each_film_s_truth_once_for_each_seed():
+    runs = pd.DataFrame(dict(truth=list("abab"), prediction=list("abab"), seed=[1, 1, 2, 2]))
+    with pytest.raises(ValueError, match="more films for one seed"):
+        score_seeds(runs[:3])
+    with pytest.raises(ValueError, match="films without a truth"):
+        score_seeds(runs.assign(truth=["a", None, "a", "b"]))
+
+
+@pytest.mark.usefixtures("small_probe")
+def test_a_network_that_is_asked_about_strangers_alone_is_refused(tmp_path):
+    said = pd.DataFrame(dict(truth=[None, None], prediction=["gut", "lung"]))
+    with pytest.raises(ValueError, match="no film whose truth is known"):
+        baselines(write_films(tmp_path, noise), said, folds=2)

@@ -1,13 +1,16 @@
 "Predictions, scores and calibration: answers known beforehand, and what must be refused."
 
 import math
+import shutil
 import sys
 from collections import Counter
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 from scipy.special import softmax
 from torch import nn
@@ -21,10 +24,14 @@ from rsna_cls import (
     Score,
     calibrate,
     dataloaders,
+    film_batches,
     film_files,
     film_learner,
+    known_films,
     load_film,
+    load_model,
     predict,
+    save_model,
     score,
     show_calibration,
     show_predictions,
@@ -198,8 +205,57 @@ def test_every_other_column_of_predict_has_a_reserved_name(many, toy_learner):
 def test_probabilities_that_are_no_numbers(many):
     learn = film_learner(dataloaders(many, size=64, bs=4))
     nn.init.constant_(learn.model[1][-1].weight, math.nan)
-    with pytest.raises(ValueError, match="the training diverged"):
+    with pytest.raises(ValueError, match="its training diverged"):
         predict(learn, many)
+
+
+@pytest.mark.parametrize("gate", [True, "gate", Gate])
+def test_what_is_no_gate_is_refused(course, learn, gate):
+    with pytest.raises(ValueError, match="gate must be a gate that knows films"):
+        predict(learn, film_files(course)[:1], gate=gate)
+
+
+def test_one_logit_has_two_probabilities(course, learn):
+    "A network of somebody else's with a sigmoid: not a softmax of one number, which is 1."
+    head = learn.model[1]
+    head[-1] = nn.Linear(head[-1].in_features, 1)
+    table = predict(learn, film_files(course))
+    model = learn.model.eval()
+    with torch.no_grad():
+        films = torch.cat(list(film_batches(learn, film_files(course))))
+        of_second = model(films).sigmoid()[:, 0].numpy()
+    first, second = learn.dls.vocab
+    assert np.allclose(table[second], of_second, atol=1e-5)
+    assert np.allclose(table[first], 1 - of_second, atol=1e-5)
+    assert (table["prediction"] == np.where(of_second > 0.5, second, first)).all()
+
+
+def test_a_loaded_model_given_films_of_other_classes_is_refused(course, learn, tmp_path):
+    "It would call every hand a chest, under the name of a hand."
+    for split in ("train", "val"):
+        for name, other in (("abd", "foot"), ("chest", "hand")):
+            shutil.copytree(course / split / name, tmp_path / "other" / split / other)
+    again = load_model(save_model(learn, tmp_path / "m"))
+    again.dls = dataloaders(tmp_path / "other", size=96, bs=4)
+    with pytest.raises(ValueError, match="for the classes abd, chest, but .* foot, hand: train it"):
+        predict(again, course)
+
+
+def test_more_names_than_answers(course, learn):
+    head = learn.model[1]
+    head[-1] = nn.Linear(head[-1].in_features, 3)
+    with pytest.raises(ValueError, match="tells 3 classes apart"):
+        predict(learn, film_files(course)[:1])
+
+
+def test_a_table_and_its_scores_tell_whose_they_are(course, learn, tmp_path):
+    "A score of other weights does not get onto a card."
+    table = predict(learn, course)
+    scores = score(table, learn.dls.vocab[0]).table
+    with torch.no_grad():
+        learn.model[1][-1].bias.add_(0.5)
+    with pytest.raises(ValueError, match="weights"):
+        save_model(learn, tmp_path / "m", scores=scores)
 
 
 def test_the_model_stays_in_its_mode(many, toy_learner):
@@ -285,14 +341,156 @@ def test_a_gate_s_and_a_fold_s_columns_are_no_classes():
         score(more, "stranger")
 
 
+def as_csv(table):
+    "A table as it comes back from a CSV."
+    return pd.read_csv(StringIO(table.to_csv(index=False)))
+
+
+NAMES = [("0", "1"), ("00", "01"), ("True", "False"), ("1.5", "1e3"), ("inf", "-1"), ("p", "1")]
+
+
+@pytest.mark.parametrize("names", NAMES)
+@pytest.mark.parametrize("unknown", [False, True])
+def test_a_table_that_was_a_csv_scores_as_before(names, unknown):
+    "pandas makes numbers of some names, and of those fractions where a truth is missing."
+    made = answers("ppppqqqq", "pppqqqqp", [0.9, 0.8, 0.7, 0.2, 0.1, 0.2, 0.3, 0.6])
+    if unknown:
+        made.loc[8] = ["x", None, "p", 0.8, 0.2]
+    renamed = dict(zip("pq", names, strict=True))
+    table = made.rename(columns=renamed).replace(dict(truth=renamed, prediction=renamed))
+    read = as_csv(table)
+    for positive in names:
+        before = score(table, positive)
+        after = score(read, positive)
+        pd.testing.assert_frame_equal(after.table, before.table)
+        pd.testing.assert_frame_equal(after.confusion, before.confusion)
+        assert before.table["k"][:3].tolist() == [6, 3, 3]
+    assert calibrate(read).words == calibrate(table).words
+
+
+@pytest.mark.parametrize(
+    "name, positive",
+    [("1", 1), ("1", np.int64(1)), ("01", 1.0), ("1", "1"), ("p", np.str_("p")), ("True", True)],
+)
+def test_a_class_may_be_named_by_what_a_csv_makes_of_it(name, positive):
+    table = answers("pq", "pq", [0.9, 0.2]).rename(columns=dict(p=name))
+    table = table.replace(dict(truth=dict(p=name), prediction=dict(p=name)))
+    assert score(table, positive).table["measure"][1] == f"sensitivity for {name}"
+
+
+def test_two_names_that_a_csv_makes_one_of():
+    table = answers("pq", "pq", [0.9, 0.2]).rename(columns=dict(p="1", q="01"))
+    names = dict(p="1", q="01")
+    table = table.replace(dict(truth=names, prediction=names))
+    assert score(table, "01").table["value"][0] == 1  # as text they are told apart
+    for bad in (as_csv(table), table):
+        with pytest.raises(ValueError, match="may stand for each of '1', '01': read the CSV with"):
+            score(bad, 1)
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (lambda table: table.assign(truth="Q"), "no class 'Q' here: choose one of 'p', 'q'"),
+        (lambda table: table.assign(prediction="knee"), "no class 'knee' here"),
+        (lambda table: table.rename(columns=dict(p="chest")), "no class 'p' here"),
+        (lambda table: table.assign(p=np.nan), "add up to 1"),
+        (lambda table: table.assign(p=0.9, q=0.9), "add up to 1"),
+        (lambda table: table.assign(p="much", q="little"), "no class 'p' here: choose one of none"),
+        (lambda table: table.drop(columns="prediction"), "a column called 'prediction'"),
+        (lambda table: table.drop(columns="truth"), "a column called 'truth'"),
+        (lambda table: pd.concat([table, table[["p"]]], axis=1), "several columns called 'p'"),
+        (lambda table: table["truth"], "no table of predictions"),
+        (lambda table: "predictions.csv", "no table of predictions"),
+    ],
+)
+@pytest.mark.parametrize("judge", [lambda table: score(table, "p"), calibrate])
+def test_tables_that_do_not_fit_are_refused_and_not_scored(judge, change, words):
+    with pytest.raises(ValueError, match=words):
+        judge(change(answers("pqq", "pqp", [0.9, 0.2, 0.8])))
+
+
+def test_columns_of_one_s_own_and_in_any_order():
+    plain = answers("pqq", "pqp", [0.9, 0.2, 0.8])
+    more = plain.assign(age=[50, 60, 70], weight=0.5, mistake=[0, 0, 1], hospital="A", male=True)
+    shuffled = more[["weight", "q", "age", "prediction", "male", "p", "hospital", "truth"]]
+    for table in (more, more.iloc[:, ::-1], shuffled, as_csv(more.reset_index())):
+        assert known_films(table).classes in (["p", "q"], ["q", "p"])
+        pd.testing.assert_frame_equal(score(table, "p").table, score(plain, "p").table)
+        assert calibrate(table).words == calibrate(plain).words
+    with pytest.raises(ValueError, match="no class 'age' here"):
+        score(more, "age")
+
+
+def test_probabilities_rounded_to_two_digits():
+    table = pd.DataFrame(
+        dict(file="x", truth=list("pqr"), prediction=list("pqr"), p=0.33, q=0.33, r=0.33)
+    )
+    assert known_films(table).classes == ["p", "q", "r"]
+
+
+NASTY = ["a$_{$", "_b", "<b>&amp;'\"", "r\udcf6\n\x07", "胸部", "x" * 250]
+
+
+@pytest.mark.filterwarnings("error")
+def test_any_name_can_be_drawn_and_shown():
+    n = len(NASTY)
+    table = pd.DataFrame(dict(file="x", truth=NASTY * 2, prediction=NASTY + NASTY[::-1]))
+    table[NASTY] = np.full((2 * n, n), 1 / n)
+    for name in NASTY:
+        scores = score(table, name)
+        picture = show_scores(scores)
+        assert picture.png.startswith(b"\x89PNG")
+        for html in (picture._repr_html_(), scores._repr_html_()):
+            html.encode()
+            assert "<b>" not in html
+    assert "a$_{$ called a$_{$: 1" in picture.alt
+
+
+@pytest.mark.filterwarnings("error")
+def test_predictions_of_any_name_can_be_drawn(many, tmp_path):
+    learn = film_learner(dataloaders(many, size=64, bs=4))
+    learn.dls.vocab = ["a$_{$", "_b<"]
+    film = film_files(many)[0]
+    folder = tmp_path / "Meier^Hans"
+    folder.mkdir()
+    names = ["$x$_{.png", "_y.png", "胸.png", "z" * 200 + ".png"]
+    films = [Path(shutil.copy(film, folder / name)) for name in names]
+    picture = show_predictions(learn, films)
+    assert "$x$_{.png, said " in picture.alt
+    assert "Meier" not in picture.alt
+
+
+@pytest.mark.parametrize("kind", ["16 bit", "float", "alpha", "turned"])
+def test_a_film_in_memory_gets_the_probabilities_of_its_file(many, toy_learner, tmp_path, kind):
+    grey = np.asarray(load_film(film_files(many)[0]))
+    exif = Image.Exif()
+    if kind == "16 bit":
+        img = Image.fromarray(grey.astype(np.uint16) * 20)
+    elif kind == "float":
+        img = Image.fromarray(grey.astype(np.float32) / 7)
+    elif kind == "alpha":
+        img = Image.fromarray(np.dstack([grey, np.tile(grey[:1], (len(grey), 1))]))
+    else:
+        img = Image.fromarray(grey)
+        exif[0x0112] = 6
+    file = tmp_path / ("film.tif" if kind == "float" else "film.png")
+    img.save(file, exif=exif)
+    with Image.open(file) as opened:
+        forms = [file, opened] if kind == "turned" else [file, opened, np.asarray(opened)]
+        table = predict(toy_learner, forms)
+    assert table["abd"].nunique() == 1
+
+
 def test_what_score_refuses():
     said = answers("pq", "pq", [0.9, 0.2])
     with pytest.raises(ValueError, match="known truth"):
         score(said.assign(truth=None), "p")
     with pytest.raises(ValueError, match="take one seed"):
         score(said.assign(seed=[1, 2]), "p")
-    with pytest.raises(ValueError, match="between 0 and 1"):
-        score(said, "p", prevalence=10)
+    for prevalence in (10, -0.1, np.nan, "0.1"):
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            score(said, "p", prevalence=prevalence)
 
 
 def test_one_film_is_shown(many, toy_learner):

@@ -18,6 +18,7 @@ sys.path.insert(0, str(HERE / "experiments"))
 import audit
 import beam
 import common
+import dcmtk
 import folds
 import gate
 import maps
@@ -481,6 +482,15 @@ def made_up_beam(folder):
         unit = "heart / lungs" if name.startswith("ratio") else "%"
         rows.append(beam.Quantity(name, 0.4 if name.startswith("ratio") else 12.3, unit, MADE))
     beam.VALUES.keep(folder, rows)
+
+
+def made_up_dcmtk(folder):
+    rows = []
+    for file, found in [("a.dcm", 1), ("b.dcm", 0), *[(name, 9) for name in dcmtk.REASONS]]:
+        syntax = "Explicit VR Little Endian"
+        row = (file, "CR", "MONOCHROME1", 12, syntax, "none", "DCMTK", found, f"{MADE}, DCMTK 0")
+        rows.append(dcmtk.Comparison(*row))
+    dcmtk.FILES.keep(folder, rows)
 
 
 @pytest.fixture(scope="session")

@@ -14,9 +14,11 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pooch
@@ -344,7 +346,7 @@ def test_a_new_pin_brings_the_new_films(served, cache, course, tmp_path, monkeyp
 def test_a_source_that_is_no_course_folder(served, cache, monkeypatch):
     "Nothing lies in the cache then, so nobody is asked to delete anything there."
     monkeypatch.setitem(SOURCES, "toy", served[0]._replace(root="elsewhere"))
-    with pytest.raises(FetchError, match="not a course folder") as error:
+    with pytest.raises(FetchError, match="elsewhere is not a folder") as error:
         fetch_data("toy")
     assert "delete" not in str(error.value)
 
@@ -464,25 +466,32 @@ def test_hostile_zips(cache, tmp_path, course):
     assert not list(tmp_path.rglob("evil.png"))
 
 
-def test_the_outermost_course_of_a_zip(cache, course, tmp_path):
-    "Where a zip holds several, the outermost is taken, and of two side by side the first by name."
-    file = tmp_path / "two.zip"
+def zip_of_courses(file, course, folders):
+    "A zip that holds a course folder several times, each in a folder of its own."
     with zipfile.ZipFile(file, "w") as archive:
-        for folder in ("b", "a", "a/old"):
+        for folder in folders:
             for film in film_files(course):
                 archive.write(film, os.path.join(folder, film.relative_to(course)))
-    with zipfile.ZipFile(file) as archive:
-        assert fetch._course_root(archive) == "a"
+            archive.writestr(f"{folder}/which.txt", folder)
+    return file
 
 
-def test_the_outermost_course_is_not_the_one_with_the_shortest_path(course, tmp_path):
-    file = tmp_path / "two.zip"
-    with zipfile.ZipFile(file, "w") as archive:
-        for folder in ("a/b", "films of 2024"):
-            for film in film_files(course):
-                archive.write(film, os.path.join(folder, film.relative_to(course)))
-    with zipfile.ZipFile(file) as archive:
-        assert fetch._course_root(archive) == "films of 2024"
+@pytest.mark.parametrize(
+    "folders, taken, left_out",
+    [
+        (["b", "a", "a/old"], "a", "1 other course folder (b)"),
+        (["a/b", "films of 2024"], "films of 2024", "1 other course folder (a/b)"),
+        (["my/films"], "my/films", None),
+    ],
+)
+def test_the_outermost_course_of_a_zip(cache, course, tmp_path, capsys, folders, taken, left_out):
+    "Of several the outermost is taken, then the first by name; the others are named, each time."
+    file = zip_of_courses(tmp_path / "several.zip", course, folders)
+    for _ in range(2):
+        path = fetch_data(file)
+        assert (path / "which.txt").read_text() == taken
+        printed = capsys.readouterr().out
+        assert (left_out or "as you asked)") in printed
 
 
 def test_zip_bomb(cache, tmp_path, monkeypatch):
@@ -578,12 +587,335 @@ def test_a_disk_that_is_full_while_a_zip_is_unpacked(cache, course, tmp_path, mo
     assert not files_left(cache)
 
 
+def test_a_zip_keeps_the_names_of_its_films(cache, course, tmp_path, capsys):
+    "Signs that only Windows forbids, any suffix or none, debris: as in a folder, and all there."
+    film = (course / "elbow.png").read_bytes()
+    names = ["IM 12:30:05.png", "what?*.PNG", "1.2.840.113619", "dot.", "x.IMA", "ORIGINAL", "AUX"]
+    folder = write_course(tmp_path / "c")
+    for name in names:
+        (folder / "train/chest" / name).write_bytes(film)
+    for debris in (".DS_Store", "Thumbs.db", "notes.txt"):
+        (folder / "train/chest" / debris).write_bytes(b"x")
+    file = tmp_path / "films.zip"
+    with zipfile.ZipFile(file, "w") as archive:
+        for path in folder.rglob("*"):
+            archive.write(path, path.relative_to(folder))
+        archive.writestr("__MACOSX/train/chest/._AUX", b"x")
+    unpacked = Course(fetch_data(file))
+    printed = capsys.readouterr().out
+    plain = Course(fetch_data(folder))
+    assert [film.relative_to(unpacked.path) for film in unpacked.films()] == [
+        film.relative_to(folder) for film in plain.films()
+    ]
+    assert {film.name for film in unpacked.films("train")} >= set(names)
+    assert plain.left_out_in_words() in printed  # notes.txt, say, is named for a zip too
+
+
+@pytest.mark.parametrize("folder", ["data", "my films/2024"])
+def test_names_in_utf_8_that_no_bit_announces(cache, course, tmp_path, folder):
+    "The bit is 0x800 of a local header at its byte 6, and of a central one at its byte 8."
+    plain = write_zip(tmp_path / "plain.zip", course, f"Röntgen 胸部/{folder}")
+    content = bytearray(plain.read_bytes())
+    for signature, place in ((b"PK\3\4", 7), (b"PK\1\2", 9)):
+        start = content.find(signature)
+        while start >= 0:
+            assert content[start + place] == 8
+            content[start + place] = 0
+            start = content.find(signature, start + 4)
+    (tmp_path / "mute.zip").write_bytes(content)
+    for zip_file in (plain, tmp_path / "mute.zip"):
+        with zipfile.ZipFile(zip_file) as archive:
+            paths = [member.path for member in fetch._contents(archive).members]
+        assert {path.parts[0] for path in paths} == {"Röntgen 胸部"}
+        assert len(film_files(fetch_data(zip_file))) == len(film_files(course))
+
+
+def test_names_in_code_page_437(cache, course, tmp_path):
+    file = write_zip(tmp_path / "old.zip", course, "Rontgen")
+    file.write_bytes(file.read_bytes().replace(b"Rontgen", b"R\x94ntgen"))
+    with zipfile.ZipFile(file) as archive:
+        assert fetch._contents(archive).members[0].path.parts[0] == "Röntgen"
+    fetch_data(file)
+
+
+@pytest.mark.parametrize("separator", ["/", "\\"])
+def test_members_of_one_name(cache, course, tmp_path, separator):
+    "Of a film that was replaced the last one counts; a folder of the same name takes none away."
+    film = (course / "elbow.png").read_bytes()
+    file = tmp_path / "films.zip"
+    with zipfile.ZipFile(file, "w") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        archive.writestr("train/chest/same", film)
+        for path in film_files(course):
+            archive.write(path, str(path.relative_to(course)).replace("/", separator))
+        archive.writestr("train/chest/chest0.png", film)
+        archive.writestr("train/chest/CHEST0.png", film)
+        archive.writestr("train/chest/same/", b"")
+        archive.writestr("train/chest/same/1.png", film)
+    path = fetch_data(file) / "train/chest"
+    assert (path / "chest0.png").read_bytes() == film
+    names = {found.relative_to(path).as_posix() for found in path.rglob("*") if found.is_file()}
+    assert {"chest0.png", "same_2", "same/1.png"} < names
+    assert len(names) == 6 + 3
+
+
+def test_a_disk_that_does_not_tell_case(cache, course, tmp_path, monkeypatch):
+    "A film gets a number there; two folders, which may be two classes, are refused."
+    film = (course / "elbow.png").read_bytes()
+    monkeypatch.setattr(fetch, "_name_on_disk", str.lower)
+    file = write_zip(tmp_path / "films.zip", course)
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr("train/chest/CHEST0.png", film)
+    assert (fetch_data(file) / "train/chest/chest0_2.png").read_bytes() == film
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr("train/Chest/1.png", film)
+    with pytest.raises(BadFolder, match="several folders whose names are one .* train/Chest"):
+        fetch_data(file)
+
+
+@pytest.mark.parametrize(
+    "name, on_windows",
+    [
+        ("thorax: pa?.png", "thorax_ pa_.png"),
+        ("chest. ", "chest"),
+        ("...", "_"),
+        ("con", "con_"),
+        ("COM1.tar.gz", "COM1.tar_.gz"),
+        ("concert.png", "concert.png"),
+    ],
+)
+def test_names_that_windows_forbids(name, on_windows):
+    assert fetch._name_on_disk(name, is_windows=True) == on_windows
+    assert fetch._name_on_disk(name, is_windows=False) == name
+
+
+def test_a_name_that_is_too_long_for_the_disk(cache, course, tmp_path):
+    film = (course / "elbow.png").read_bytes()
+    file = write_zip(tmp_path / "films.zip", course)
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr(f"train/chest/{'胸' * 200}.png", film)
+        archive.writestr(f"train/chest/{'胸' * 201}.png", film)
+    assert len(film_files(fetch_data(file) / "train/chest")) == 8
+
+
+@pytest.mark.parametrize(
+    "folders, words",
+    [
+        ("d/" * 200, "lie more than 100 deep"),
+        ("d" * 200 + ("/" + "e" * 200) * 30 + "/", "is too long for this disk"),
+    ],
+)
+def test_folders_that_no_disk_can_bear(cache, course, tmp_path, folders, words):
+    file = write_zip(tmp_path / "films.zip", course)
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr(f"train/chest/{folders}1.png", b"x")
+    with pytest.raises(BadFolder, match=words):
+        fetch_data(file)
+    assert not files_left(cache)
+
+
+def test_what_is_left_out_of_a_zip_is_counted_and_said(cache, course, tmp_path, capsys):
+    "Also the second time, when nothing is unpacked any more."
+    file = write_zip(tmp_path / "films.zip", course)
+    with zipfile.ZipFile(file, "a") as archive:
+        for name in ("../up.png", "/top.png", "C:\\win.png", "..\\up.png"):
+            archive.writestr(name, b"x")
+        archive.write(course / "elbow.png", "train/chest/Meier^Hans/1.png")
+        link = zipfile.ZipInfo("train/chest/Meier^Eva")
+        link.external_attr = (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(link, "../chest")
+    for _ in range(2):
+        path = fetch_data(file)
+        printed = capsys.readouterr().out
+        assert "1 link," in printed
+        assert "4 names that lead out of the zip (up.png, top.png, win.png, …)" in printed
+        assert "Meier" not in printed
+        assert "Meier" not in (cache / f"{path.name}.json").read_text()
+
+
+def patched_members(file, place, value):
+    "Overwrite two bytes of each header: at a place in the local ones, two on in the others."
+    content = bytearray(file.read_bytes())
+    for signature, start in ((b"PK\3\4", place), (b"PK\1\2", place + 2)):
+        found = content.find(signature)
+        while found >= 0:
+            content[found + start : found + start + 2] = value.to_bytes(2, "little")
+            found = content.find(signature, found + 4)
+    file.write_bytes(content)
+    return file
+
+
+@pytest.mark.parametrize(
+    "place, value, words",
+    [
+        (8, 9, "packed in a way that Python cannot read .Deflate64.: unpack it"),
+        (8, 77, "packed in a way that Python cannot read"),
+        (6, 1, "locked with a password"),
+        (6, 0x40, "strong encryption"),
+    ],
+)
+def test_why_a_zip_cannot_be_unpacked(cache, course, tmp_path, place, value, words):
+    "It is not called damaged, because it is not."
+    file = patched_members(write_zip(tmp_path / "films.zip", course), place, value)
+    with pytest.raises(BadFolder, match=words) as error:
+        fetch_data(file)
+    assert "damaged" not in str(error.value)
+    assert not files_left(cache)
+
+
+def test_a_wrong_checksum_in_a_zip(cache, course, tmp_path):
+    file = write_zip(tmp_path / "films.zip", course)
+    content = bytearray(file.read_bytes())
+    content[content.index(b"IDAT") + 9] ^= 255
+    file.write_bytes(content)
+    with pytest.raises(BadFolder, match="damaged or incomplete .at elbow.png.; copy it again"):
+        fetch_data(file)
+    assert not files_left(cache)
+
+
+@pytest.mark.parametrize("kept", [0, 3, 500, -1, -40])
+def test_a_zip_that_was_cut_off(cache, course, tmp_path, kept):
+    content = write_zip(tmp_path / "whole.zip", course).read_bytes()
+    (tmp_path / "cut.zip").write_bytes(content[:kept])
+    with pytest.raises(BadFolder, match="cut.zip is not a zip that can be opened"):
+        fetch_data(tmp_path / "cut.zip")
+
+
+def test_zips_of_the_wrong_things(cache, course, tmp_path):
+    with zipfile.ZipFile(tmp_path / "empty.zip", "w"):
+        pass
+    with pytest.raises(BadFolder, match="holds no files"):
+        fetch_data(tmp_path / "empty.zip")
+    with zipfile.ZipFile(tmp_path / "outer.zip", "w") as archive:
+        archive.write(write_zip(tmp_path / "inner.zip", course), "films/inner.zip")
+    with pytest.raises(BadFolder, match=r"holds 1 zip .inner.zip.: unpack that first"):
+        fetch_data(tmp_path / "outer.zip")
+    with pytest.raises(BadFolder, match=r"a file of another kind"):
+        fetch_data(course / "elbow.png")
+
+
+def test_a_zip_with_a_split_of_nearly_the_right_name(cache, course, tmp_path):
+    "The message speaks of the zip, and not of a folder that is gone."
+    folder = shutil.copytree(course, tmp_path / "c")
+    (folder / "val").rename(folder / "valid")
+    with pytest.raises(BadFolder, match=r"films.zip/data.*valid/") as error:
+        fetch_data(write_zip(tmp_path / "films.zip", folder, "data"))
+    assert str(cache) not in str(error.value)
+
+
+def test_a_zip_of_many_members_and_one_of_64_bits(cache, course, tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "64.zip", "w") as archive:
+        for film in film_files(course):
+            with archive.open(str(film.relative_to(course)), "w", force_zip64=True) as member:
+                member.write(film.read_bytes())
+    assert len(film_files(fetch_data(tmp_path / "64.zip"))) == len(film_files(course))
+    monkeypatch.setattr(fetch, "_MOST_MEMBERS", 5)
+    with pytest.raises(BadFolder, match="more than 5 files"):
+        fetch_data(write_zip(tmp_path / "many.zip", course))
+
+
+# What is given as a source
+
+
+def test_a_path_as_people_write_it(cache, course, tmp_path, monkeypatch):
+    write_zip(tmp_path / "films.zip", course)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.setenv("MY_FILMS", str(tmp_path))
+    found = fetch_data(tmp_path / "films.zip")
+    for name in ("~/films.zip", "$MY_FILMS/films.zip", "${MY_FILMS}/films.zip"):
+        for path in (name, os.fsencode(name), Path(name)):
+            assert fetch_data(path) == found
+        monkeypatch.setenv("RSNA_CLS_DATA", name)
+        assert fetch_data() == found
+    assert fetch_data(course, dest="$MY_FILMS/copy") == tmp_path / "copy"
+
+    # A folder may really have such a name.
+    monkeypatch.chdir(tmp_path)
+    write_course(tmp_path / "$MY_FILMS")
+    assert fetch_data("$MY_FILMS").name == "$MY_FILMS"
+
+
+@pytest.mark.parametrize("source", [5, None, 1.5, ["films"], np.zeros(3), ""])
+def test_what_is_no_source_is_refused_in_words(cache, source):
+    with pytest.raises(FetchError, match="is not the name of a folder, a zip or a source"):
+        fetch_data(source)
+
+
+def test_the_folder_of_nobody(cache):
+    with pytest.raises(FetchError, match="no folder or zip at ~nobody-here/films"):
+        fetch_data("~nobody-here/films")
+
+
+def test_a_folder_with_the_name_of_a_zip(cache, tmp_path):
+    assert fetch_data(write_course(tmp_path / "films.zip")) == tmp_path / "films.zip"
+
+
+def test_what_a_folder_leaves_out_is_said(cache, tmp_path, capsys):
+    folder = write_course(tmp_path / "c")
+    (folder / "train/chest/1.png").symlink_to(tmp_path / "gone.png")
+    fetch_data(folder)
+    assert "Left out: 1 link leads nowhere" in capsys.readouterr().out
+
+
+def test_one_film_that_is_missing_from_the_cache(served, cache, course, tmp_path):
+    "What is left is still a course folder; the film comes back all the same."
+    zip_file = write_zip(tmp_path / "films.zip", course)
+    for films in ("toy", zip_file):
+        folder = fetch_data(films)
+        count = len(film_files(folder))
+        (folder / "train/abd/abd0.png").unlink()
+        (folder / "train/abd/abd1.png").write_bytes(b"")
+        assert len(film_files(fetch_data(films))) == count
+        assert (folder / "train/abd/abd1.png").stat().st_size
+
+
+def test_films_unpacked_by_an_earlier_version(served, cache, offline, course):
+    "There is no list of them: they are taken as they are, also without a network."
+    folder = films_in(cache, served[0])
+    shutil.copytree(course, folder)
+    assert fetch_data("toy") == folder
+
+
 # Copies
 
 
 def test_dest_inside_the_films(cache, course):
     with pytest.raises(FetchError, match="inside the films"):
         fetch_data(course, dest=course / "copy")
+
+
+def test_dest_inside_the_films_by_a_link(cache, tmp_path):
+    "A class lies elsewhere: a copy there would add films to it."
+    films = write_course(tmp_path / "films")
+    (films / "train/abd").rename(tmp_path / "abd")
+    (films / "train/abd").symlink_to(tmp_path / "abd")
+    with pytest.raises(FetchError, match="inside the films"):
+        fetch_data(films, dest=tmp_path / "abd/copy")
+    assert not (tmp_path / "abd/copy").exists()
+
+
+def test_a_dest_that_is_a_link(cache, course, tmp_path):
+    "Also one that leads nowhere is the user's, and stays."
+    (tmp_path / "mine").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(FetchError, match="there already"):
+        fetch_data(course, dest=tmp_path / "mine")
+    assert (tmp_path / "mine").is_symlink()
+
+
+def test_a_copy_follows_links_and_can_be_changed(cache, tmp_path):
+    films = write_course(tmp_path / "films")
+    (films / "train/abd").rename(tmp_path / "elsewhere")
+    (films / "train/abd").symlink_to(tmp_path / "elsewhere")
+    (films / "train/chest/round").symlink_to(films)  # in a circle
+    for path in (films / "train/chest/chest0.png", films / "train/chest"):
+        path.chmod(path.stat().st_mode & ~0o222)
+    copy = fetch_data(films, dest=tmp_path / "copy")
+    assert len(Course(copy).films()) == len(Course(films).films())
+    for path in copy.rglob("*"):
+        assert not path.is_symlink()
+        assert path.stat().st_mode & stat.S_IWUSR
+    (films / "train/chest").chmod(0o755)
 
 
 def test_dest_is_a_copy(cache, course, tmp_path):

@@ -7,7 +7,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rsna_cls import BadFilm, as_film, show_films, simulate_film, thumbnail
+from rsna_cls import (
+    BadFilm,
+    Picture,
+    as_film,
+    new_figure,
+    picture,
+    plain_text,
+    readable_text,
+    show_films,
+    simulate_film,
+    thumbnail,
+)
 
 RAMP = np.tile(np.arange(200, dtype=np.uint8), (100, 1))
 DEEP = RAMP.astype(np.uint16) * 20  # 12 of 16 bits
@@ -89,6 +100,98 @@ def test_titles_may_be_fewer_than_films_or_more():
         show_films(films, ["one", "two", "three", "four"]).png
         == show_films(films, ["one", "two", "three"]).png
     )
+
+
+NASTY = [
+    "a$_{$",
+    "$x$",
+    "\\$\\",
+    "_hidden",
+    "50 % {of} <b>&'\"",
+    "r\udcf6ntgen",
+    "bell\x07 tab\t null\x00",
+    "\u202egnp.evil",
+    "胸部",
+    "\U0001f9b4",
+    "x" * 300,
+    "",
+    7,
+    None,
+]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", NASTY)
+def test_any_name_can_be_drawn_everywhere_in_a_figure(name):
+    fig, axs = new_figure()
+    ax = axs[0, 0]
+    text = plain_text(name, 16)
+    ax.plot([0, 1], label="a name that is always there")
+    ax.plot([0, 1], label=text)
+    ax.set(title=text, xlabel=text, xticks=[0, 1], xticklabels=[text, text])
+    ax.text(0, 0, text)
+    legend = ax.legend()
+    assert picture(fig, str(name)).png.startswith(b"\x89PNG")
+    assert len(legend.get_texts()) == (1 if text == "" else 2)
+
+
+@pytest.mark.parametrize("name", ["a$b$c", r"\$5 and $6", "$", r"\\$x$"])
+def test_a_name_is_drawn_letter_by_letter(name):
+    "As matplotlib draws it where it is told that there are no formulas."
+    pictures = set()
+    for text, parse_math in ((plain_text(name), True), (name, False)):
+        fig, axs = new_figure()
+        axs[0, 0].set_title(text, parse_math=parse_math)
+        pictures.add(picture(fig, "").png)
+    assert len(pictures) == 1
+
+
+def test_a_long_name_keeps_both_ends():
+    assert plain_text("IMG_" + "0" * 99 + "_17.png", 15) == "IMG_000…_17.png"
+    assert plain_text("one\n" + "x" * 99, 5) == "one\nxx…xx"
+
+
+def test_what_is_no_character_can_be_printed_and_saved():
+    for name in NASTY:
+        readable_text(name).encode()
+    assert readable_text("r\udcf6ntgen\r\nfilm") == "r\N{REPLACEMENT CHARACTER}ntgen\nfilm"
+    assert readable_text("胸部 $x$ <b>") == "胸部 $x$ <b>"
+
+
+def test_alternative_text_is_escaped_and_can_be_saved():
+    html = Picture(b"", '<img src="x" onerror="alert(1)"> r\udcf6')._repr_html_()
+    html.encode()
+    assert html.count("<") == 1
+    assert "onerror=&quot;" in html
+
+
+@pytest.mark.filterwarnings("error")
+def test_films_bear_any_title():
+    films = [RAMP] * len(NASTY)
+    shown = show_films(films, NASTY)
+    shown.alt.encode()
+    assert "a$_{$; $x$" in shown.alt
+    film = simulate_film("knee", 0, size=64)
+    show_films(film, outline=["$_{", "_bone", "\udcf6"])
+
+
+def test_one_title_for_one_film():
+    "It is no list of letters."
+    assert show_films(RAMP, "knee").alt == "1 film: knee"
+    assert show_films([RAMP, RAMP], "knee").alt == "2 films: knee"
+    assert show_films(RAMP, "knee").png == show_films([RAMP], ["knee"]).png
+    film = simulate_film("knee", 0, size=64)
+    assert show_films(film, outline="bone").alt == "1 film. Outlined: bone."
+    assert show_films([RAMP, RAMP], np.array(["a", "b"])).alt == "2 films: a; b"
+    assert show_films([RAMP, RAMP], [None, 7]).alt == "2 films: ; 7"
+    assert show_films(RAMP, None).alt == "1 film"
+
+
+def test_names_of_folders_are_not_shown(tmp_path):
+    film = tmp_path / "Meier^Hans" / "film.png"
+    film.parent.mkdir()
+    Image.fromarray(RAMP).save(film)
+    assert "Meier" not in show_films([film]).alt
 
 
 def test_drawing_needs_no_torch():

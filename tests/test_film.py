@@ -1,14 +1,17 @@
-"Reading films from files good and bad, from images and from arrays."
+"Reading films from pictures good and bad, from images and from arrays; DICOM: test_dicom.py."
 
 import logging
-import sys
+import struct
 import threading
 import warnings
+import zlib
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 
 import numpy as np
 import pytest
-from PIL import Image, PngImagePlugin
+import tifffile
+from PIL import Image, ImageOps, PngImagePlugin
 
 from conftest import RAMP, make_dicom
 from rsna_cls import READERS, BadFilm, FileFacts, Reader, as_film, load_film, read_film
@@ -17,97 +20,6 @@ from rsna_cls import READERS, BadFilm, FileFacts, Reader, as_film, load_film, re
 def greys(film):
     "The pixels of a film (int, shape (h, w))."
     return np.asarray(film).astype(int)
-
-
-def test_dicom_order_of_steps(tmp_path):
-    "Rescale, then window, then one inversion: the window is in rescaled units."
-    tags = dict(RescaleSlope=2, RescaleIntercept=-1000, WindowCenter=1000, WindowWidth=2000)
-    film = greys(load_film(make_dicom(tmp_path / "a.dcm", RAMP, **tags)))
-    black_at_0_white_at_2000 = np.clip((2 * RAMP - 1000) / 2000, 0, 1) * 255
-    assert np.abs(film - black_at_0_white_at_2000).max() <= 1.5
-    tags["PhotometricInterpretation"] = "MONOCHROME1"
-    inverted = greys(load_film(make_dicom(tmp_path / "b.dcm", RAMP, **tags)))
-    assert (inverted == 255 - film).all()
-
-
-def test_dicom_window_wider_than_the_film(tmp_path):
-    "The film fills half of the window, and is not stretched to white."
-    f = make_dicom(tmp_path / "a.dcm", RAMP, WindowCenter=4096, WindowWidth=8192)
-    assert 120 <= greys(load_film(f)).max() <= 130
-
-
-def test_dicom_without_window(tmp_path):
-    film = greys(load_film(make_dicom(tmp_path / "a.dcm", RAMP)))
-    assert film[0, 0] == 0
-    assert film[0, -1] == 255
-    assert (np.diff(film[0]) >= 0).all()
-
-
-@pytest.mark.parametrize(
-    "tags, words",
-    [
-        (dict(PhotometricInterpretation="RGB"), "colour"),
-        (dict(NumberOfFrames=3), "several frames"),
-        (dict(PixelData=b"\0\0"), "damaged or incomplete"),
-    ],
-)
-def test_dicom_refused(tmp_path, tags, words):
-    with pytest.raises(BadFilm, match=words) as e:
-        load_film(make_dicom(tmp_path / "a.dcm", RAMP, **tags))
-    assert "Secret" not in str(e.value)
-
-
-@pytest.mark.parametrize(
-    "tags",
-    [
-        dict(WindowCenter=None, WindowWidth=None),
-        dict(WindowCenter=100),
-        dict(WindowCenter=100, WindowWidth=0),
-        dict(RescaleSlope=None, RescaleIntercept=None),
-        dict(VOILUTSequence=[]),
-    ],
-)
-def test_dicom_with_empty_elements(tmp_path, tags):
-    "What is not said is not used: the film is as without these elements."
-    plain = load_film(make_dicom(tmp_path / "a.dcm", RAMP))
-    assert load_film(make_dicom(tmp_path / "b.dcm", RAMP, **tags)) == plain
-
-
-@pytest.mark.parametrize("bits", [8, 12])
-def test_dicom_lookup_table(tmp_path, bits):
-    "A table of 4096 entries, with output of 8 or 12 bits, that darkens the lower half."
-    from pydicom import Dataset
-
-    item = Dataset()
-    table = np.clip(np.arange(4096) - 2048, 0, 2047) * (2**bits - 1) // 2047
-    item.LUTDescriptor = [4096, 0, bits]
-    item["LUTDescriptor"].VR = "US"
-    item.add_new(0x00283006, "OW", table.astype("<u2").tobytes())
-    film = greys(load_film(make_dicom(tmp_path / "a.dcm", RAMP, VOILUTSequence=[item])))
-    lower_half_black = np.clip(RAMP[0] - 2048, 0, 2047) * 255 / 2047
-    assert np.abs(film[0] - lower_half_black).max() <= 1
-
-    # A narrow film is not stretched to black and white.
-    narrow = np.full((64, 256), 3072) + np.arange(256) // 64
-    film = greys(load_film(make_dicom(tmp_path / "b.dcm", narrow, VOILUTSequence=[item])))
-    assert 120 <= film.min() <= film.max() <= 135
-
-
-def test_dicom_without_pydicom(tmp_path, monkeypatch):
-    f = make_dicom(tmp_path / "a.dcm", RAMP)
-    monkeypatch.setitem(sys.modules, "pydicom", None)
-    with pytest.raises(BadFilm, match=r"rsna_cls\[dicom\]"):
-        load_film(f)
-
-
-def test_dicom_says_nothing(tmp_path, capfd, recwarn):
-    f = make_dicom(tmp_path / "a.dcm", RAMP, PatientBirthDate="nonsense")
-    capfd.readouterr()  # what was said while writing it
-    recwarn.clear()
-    load_film(f)
-    out = capfd.readouterr()
-    assert out.out == out.err == ""
-    assert not recwarn.list
 
 
 def test_silence_lasts_as_long_as_one_thread_reads(monkeypatch, tmp_path):
@@ -169,31 +81,6 @@ def test_silence_ends_after_many_threads(tmp_path, recwarn):
     assert not logging.getLogger("pydicom").disabled
 
 
-def test_real_dicom_radiographs():
-    "A chest and a lower leg, both MONOCHROME1: bones bright, air dark."
-    from pydicom.data import get_testdata_file
-
-    chest = greys(load_film(get_testdata_file("RG1_UNCR.dcm")))
-    h, w = chest.shape
-    spine = chest[h // 4 : h // 2, 45 * w // 100 : 50 * w // 100].mean()
-    lung = chest[h // 6 : h // 3, w // 5 : w // 3].mean()
-    assert spine > lung + 40
-
-    leg = greys(load_film(get_testdata_file("RG3_UNCR.dcm")))
-    w = leg.shape[1]
-    bone = leg[:, w // 2].mean()
-    air_beside_it = leg[:, 29 * w // 100].mean()
-    assert bone > air_beside_it + 60
-
-
-def test_facts_of_a_dicom_file(tmp_path):
-    "Depth and polarity, and nothing of the patient."
-    f = make_dicom(tmp_path / "a.dcm", RAMP, PhotometricInterpretation="MONOCHROME1")
-    film, facts = read_film(f)
-    assert facts == FileFacts(format="DICOM MONOCHROME1", bits=12, coloured=0.0)
-    assert film == load_film(f)
-
-
 def test_facts_of_a_bad_file(tmp_path):
     (tmp_path / "text.jpg").write_text("hello")
     with pytest.raises(BadFilm, match="not a film"):
@@ -221,59 +108,372 @@ def test_film_and_facts_come_from_one_decoding(tmp_path, monkeypatch):
     assert film == load_film(tmp_path / "red.png")
 
 
-MODES = ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"]
+MODES = ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "I", "F"]
+KEEPS = {  # the modes that a format keeps without loss
+    "png": ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"],
+    "tiff": ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "I", "F"],
+    "bmp": ["1", "L", "P", "RGB"],
+    "webp": ["RGB", "RGBA"],
+}
+FILES = [(suffix, mode) for suffix, modes in KEEPS.items() for mode in modes]
 
 
 def picture_of(mode):
     "A ramp from dark to bright as an image of this mode, 240 px wide and 30 px high."
     ramp = np.tile(np.arange(0, 240, dtype=np.uint8), (30, 1))
-    if mode == "I;16":
-        return Image.fromarray(ramp.astype(np.uint16) * 250)
+    deep = {"I;16": np.uint16, "I": np.int32, "F": np.float32}
+    if mode in deep:
+        return Image.fromarray(ramp.astype(deep[mode]) * 250)
     return Image.fromarray(ramp).convert(mode)
 
 
+def is_deep(mode):
+    "Whether an image has more than 8 bits."
+    return mode in ("I;16", "I", "F")
+
+
 @pytest.mark.parametrize("mode", MODES)
-def test_picture_modes(tmp_path, mode):
-    picture_of(mode).save(tmp_path / "x.png")
-    film = load_film(tmp_path / "x.png")
+def test_modes(mode):
+    "Of 8 bits: the greys that were there. Deeper: stretched."
+    film = as_film(picture_of(mode))
     assert film.mode == "L"
     assert film.size == (240, 30)
     row = greys(film)[15]
-    assert row[:60].mean() < 80
-    assert row[-60:].mean() > 150
+    if mode == "1":
+        assert row[:60].mean() < 80 < 150 < row[-60:].mean()
+        return
+    wanted = np.arange(240)
+    if is_deep(mode):
+        wanted = np.clip((wanted - 2) / (237 - 2), 0, 1) * 255  # 1 % of 240 is 2
+    assert np.abs(row - wanted).max() <= (3 if mode == "P" else 1)
 
 
-@pytest.mark.parametrize("mode", [*MODES, "half transparent", "transparent colour", "turned"])
-def test_an_image_is_read_as_its_file(tmp_path, mode):
+@pytest.mark.parametrize("mode", [*MODES, "RGBX", "RGBa", "La", "PA", "HSV", "YCbCr", "I;16B"])
+def test_every_mode_of_pillow_is_read(mode):
+    "Also those that no file of these formats has."
+    grey = picture_of("L")
+    steps = {"RGBa": "RGBA", "La": "LA", "PA": "P", "HSV": "RGB", "RGBX": "RGB", "YCbCr": "RGB"}
+    img = grey.convert(steps[mode]).convert(mode) if mode in steps else picture_of("I;16")
+    if mode == "I;16B":
+        img = Image.frombytes(mode, img.size, np.asarray(img).astype(">u2").tobytes())
+    film = greys(as_film(img))
+    assert (np.diff(film[15]) >= -3).all()
+    assert film[15, -1] > film[15, 0] + 200
+
+
+def test_lightness_of_lab(tmp_path):
+    lab = Image.merge(
+        "LAB", [picture_of("L"), Image.new("L", (240, 30), 128)] + [Image.new("L", (240, 30), 128)]
+    )
+    lab.save(tmp_path / "x.tiff")
+    assert (greys(load_film(tmp_path / "x.tiff"))[15] == np.arange(240)).all()
+    assert as_film(lab) == load_film(tmp_path / "x.tiff")
+
+
+@pytest.mark.parametrize("suffix, mode", FILES)
+def test_an_image_is_read_as_its_file(tmp_path, suffix, mode):
     "The same pixels from a file, from the image Pillow makes of it, and from one never saved."
-    how = {}  # more that is written into the file
-    if mode == "half transparent":
-        img = picture_of("RGB")
-        img.putalpha(Image.fromarray(np.tile(np.arange(240, dtype=np.uint8)[::-1], (30, 1))))
-    elif mode == "transparent colour":
-        img = picture_of("L")
-        how["transparency"] = 200  # this grey is to be seen through
-        img.info |= how
-    elif mode == "turned":
-        img = picture_of("L")
-        img.getexif()[0x0112] = 6
-        how["exif"] = img.getexif()
-    else:
-        img = picture_of(mode)
-    img.save(tmp_path / "x.png", **how)
-
-    film = load_film(tmp_path / "x.png")
+    img = picture_of(mode)
+    file = tmp_path / f"x.{suffix}"
+    img.save(file, **(dict(lossless=True) if suffix == "webp" else {}))
+    film = load_film(file)
     assert as_film(img) == film
-    assert as_film(Image.open(tmp_path / "x.png")) == film
-    assert as_film(str(tmp_path / "x.png")) == film
+    assert as_film(Image.open(file)) == film
+    loaded = Image.open(file)
+    loaded.load()
+    assert as_film(loaded) == film
+    assert as_film(str(file)) == film
     assert as_film(film) == film  # a film stays as it is
 
 
-@pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "P"])
+@pytest.mark.parametrize("suffix", ["png", "webp", "tiff"])
+def test_what_is_half_transparent_is_dimmed(tmp_path, suffix):
+    img = picture_of("L").convert("RGB")
+    fading = np.tile(np.arange(240, dtype=np.uint8)[::-1], (30, 1))
+    img.putalpha(Image.fromarray(fading))
+    img.save(tmp_path / f"x.{suffix}", **(dict(lossless=True) if suffix == "webp" else {}))
+    film = load_film(tmp_path / f"x.{suffix}")
+    assert np.abs(greys(film)[15] - np.arange(240) * fading[0] / 255).max() <= 1
+    assert as_film(img) == film
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "P", "I;16"])
+def test_a_colour_that_is_to_be_seen_through_is_black(tmp_path, mode):
+    img = picture_of(mode)
+    seen_through = {"L": 200, "RGB": (200, 200, 200), "I;16": 200 * 250}
+    seen_through["P"] = picture_of("P").getpixel((200, 9))
+    img.save(tmp_path / "x.png", transparency=seen_through[mode])
+    film = load_film(tmp_path / "x.png")
+    assert greys(film)[15, 200] == 0
+    assert greys(film)[15, 220] > 150
+    assert as_film(Image.open(tmp_path / "x.png")) == film
+    img.info["transparency"] = seen_through[mode]
+    assert as_film(img) == film
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tiff"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_turned_as_exif_says(tmp_path, suffix, orientation):
+    "Pillow's own function is the judge."
+    noise = np.random.default_rng(0).integers(0, 256, (30, 50), dtype=np.uint8)
+    img = Image.fromarray(noise).convert("RGB")
+    img.getexif()[0x0112] = orientation
+    img.save(tmp_path / f"x.{suffix}", exif=img.getexif())
+    film = load_film(tmp_path / f"x.{suffix}")
+    turned = ImageOps.exif_transpose(Image.open(tmp_path / f"x.{suffix}")).convert("L")
+    assert (greys(film) == greys(turned)).all()
+    assert film.size == ((30, 50) if orientation > 4 else (50, 30))
+    assert as_film(Image.open(tmp_path / f"x.{suffix}")) == film
+
+
+def test_damaged_exif_does_not_matter(tmp_path):
+    picture_of("L").save(tmp_path / "x.png", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff nonsense")
+    assert load_film(tmp_path / "x.png") == as_film(picture_of("L"))
+
+
+# --- deeper than Pillow's colours -----------------------------------------------------------------
+
+
+def deep_png(pixels, transparent=None):
+    "The bytes of a PNG with 16 bits per channel, from pixels (h, w, 1 to 4): Pillow writes none."
+    height, width, n_channels = pixels.shape
+    kind = {1: 0, 2: 4, 3: 2, 4: 6}[n_channels]
+
+    def chunk(name, content):
+        check = zlib.crc32(name + content)
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", check)
+
+    rows = [b"\0" + row.astype(">u2").tobytes() for row in pixels]
+    chunks = [chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0))]
+    if transparent:
+        chunks.append(chunk(b"tRNS", np.array(transparent, ">u2").tobytes()))
+    chunks += [chunk(b"IDAT", zlib.compress(b"".join(rows))), chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def deep_tiff(pixels):
+    "The bytes of a TIFF with these pixels (h, w, 2 to 4)."
+    has_alpha = pixels.shape[2] in (2, 4)
+    written = BytesIO()
+    tifffile.imwrite(
+        written,
+        pixels,
+        photometric="rgb" if pixels.shape[2] > 2 else "minisblack",
+        planarconfig="contig",
+        extrasamples=["unassalpha"] if has_alpha else None,
+    )
+    return written.getvalue()
+
+
+DEEP = np.tile(np.arange(240, dtype=np.uint16) * 17, (30, 1))  # 12 bits in 16
+OPAQUE = np.full_like(DEEP, 65535)
+
+
+@pytest.mark.parametrize("write", [deep_png, deep_tiff])
+@pytest.mark.parametrize("channels", ["grey, alpha", "colour", "colour, alpha"])
+def test_colours_of_16_bits_are_read_as_greys_of_16_bits(tmp_path, write, channels):
+    "Pillow keeps the upper 8 bits of them: of a film of 12 bits nearly nothing."
+    pixels = [DEEP] * (3 if "colour" in channels else 1) + [OPAQUE] * ("alpha" in channels)
+    pixels = np.dstack(pixels)
+    (tmp_path / "x").write_bytes(write(pixels))
+    grey = as_film(DEEP)
+    assert greys(grey).max() == 255
+    assert load_film(tmp_path / "x") == grey
+    assert as_film(pixels) == grey
+    if write is deep_png or "colour" in channels:  # Pillow does not open the other one
+        img = Image.open(tmp_path / "x")
+        assert as_film(img) == grey
+        assert as_film(img) == grey  # once more: the image is as it was
+        img.load()
+        assert img.size == grey.size
+
+
+def test_colours_of_16_bits_that_pillow_has_cut_are_refused(tmp_path):
+    (tmp_path / "x.tiff").write_bytes(deep_tiff(np.dstack([DEEP] * 3)))
+    img = Image.open(tmp_path / "x.tiff")
+    img.load()
+    with pytest.raises(BadFilm, match="kept 8 of them: give the path"):
+        as_film(img)
+
+
+def test_a_deep_colour_that_is_to_be_seen_through(tmp_path):
+    pixels = np.dstack([DEEP] * 3)
+    (tmp_path / "x.png").write_bytes(deep_png(pixels, transparent=[200 * 17] * 3))
+    row = greys(load_film(tmp_path / "x.png"))[15]
+    assert row[200] == 0
+    assert row[199] > 200
+
+
+def test_deep_and_turned(tmp_path):
+    "torchvision decodes it; the orientation is Pillow's."
+    written = BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    tifffile.imwrite(
+        written, np.dstack([DEEP] * 3), photometric="rgb", extratags=[(274, "H", 1, 6, True)]
+    )
+    (tmp_path / "x.tiff").write_bytes(written.getvalue())
+    assert load_film(tmp_path / "x.tiff") == as_film(DEEP).transpose(Image.Transpose.ROTATE_270)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_inks(tmp_path, dtype):
+    "Cyan, magenta, yellow and black of 8 and of 16 bits: black where there is much of them."
+    full = np.iinfo(dtype).max
+    ramp = np.tile(np.linspace(0, full, 240).astype(dtype), (30, 1))
+    none = np.zeros_like(ramp)
+    for inks in ([full - ramp] * 3 + [none], [none] * 3 + [full - ramp]):
+        tifffile.imwrite(tmp_path / "x.tiff", np.dstack(inks), photometric="separated")
+        row = greys(load_film(tmp_path / "x.tiff"))[15]
+        assert (np.diff(row) >= 0).all()
+        assert row[0] < 5
+        assert row[-1] > 250
+
+
+@pytest.mark.parametrize("kind", ["unspecified", "assocalpha", "unassalpha"])
+def test_a_fourth_channel_is_what_it_says(tmp_path, kind):
+    "Anything; an alpha that the colours were multiplied with; one that they were not."
+    half = np.full_like(DEEP, 32768)
+    pixels = np.dstack([DEEP] * 3 + [half])
+    tifffile.imwrite(tmp_path / "x.tiff", pixels, photometric="rgb", extrasamples=[kind])
+    film = load_film(tmp_path / "x.tiff")
+    assert as_film(Image.open(tmp_path / "x.tiff")) == film
+    faint = np.dstack([DEEP] * 3 + [np.zeros_like(DEEP)])
+    tifffile.imwrite(tmp_path / "x.tiff", faint, photometric="rgb", extrasamples=[kind])
+    if kind == "unassalpha":
+        with pytest.raises(BadFilm, match="transparent all over"):
+            load_film(tmp_path / "x.tiff")
+    else:
+        assert load_film(tmp_path / "x.tiff") == as_film(DEEP)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float64])
+def test_a_tiff_that_is_to_be_turned(tmp_path, orientation, dtype):
+    "Given as a path or opened by path: Pillow maps that into memory, and mixes the pixels up."
+    noise = np.random.default_rng(0).integers(0, 256, (30, 50)).astype(dtype)
+    tag = (274, "H", 1, orientation, True)
+    tifffile.imwrite(tmp_path / "x.tiff", noise, photometric="minisblack", extratags=[tag])
+    turned = Image.fromarray(noise.astype(np.uint8))
+    turned.getexif()[0x0112] = orientation
+    wanted = greys(as_film(np.asarray(ImageOps.exif_transpose(turned)).astype(dtype)))
+    assert (greys(load_film(tmp_path / "x.tiff")) == wanted).all()
+    if dtype != np.float64:
+        assert (greys(as_film(Image.open(tmp_path / "x.tiff"))) == wanted).all()
+
+
+TIFFS = {
+    "8 bits": np.uint8,
+    "8 bits, signed": np.int8,
+    "16 bits": np.uint16,
+    "16 bits, signed": np.int16,
+    "32 bits": np.uint32,
+    "32 bits, signed": np.int32,
+    "64 bits": np.uint64,
+    "fractions of 16 bits": np.float16,
+    "fractions of 32 bits": np.float32,
+    "fractions of 64 bits": np.float64,
+}
+
+
+@pytest.mark.parametrize("white_is_zero", [False, True])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("kind", TIFFS)
+def test_numbers_in_a_tiff(tmp_path, kind, order, white_is_zero):
+    "Of any depth, sign and byte order; white may be zero, which Pillow heeds up to 8 bits."
+    dtype = np.dtype(TIFFS[kind])
+    low, high = (-120, 120) if dtype.kind in "if" else (0, 239)
+    if dtype == np.uint32:
+        low, high = 2**31 - 1000, 2**31 + 1000  # a sign that is none
+    values = np.linspace(low, high, 240).round().astype(dtype)
+    tifffile.imwrite(
+        tmp_path / "x.tiff",
+        np.tile(values, (30, 1)),
+        photometric="miniswhite" if white_is_zero else "minisblack",
+        byteorder=order,
+    )
+    row = greys(load_film(tmp_path / "x.tiff"))[15]
+    if dtype == np.uint8:
+        wanted = np.arange(240)
+    else:
+        wanted = greys(as_film(np.tile(values.astype(float), (30, 1))))[15]
+    if white_is_zero:
+        wanted = 255 - wanted
+    assert np.abs(row - wanted).max() <= 1
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp", "tiff"])
+def test_several_pages_are_refused(tmp_path, suffix):
+    "One of them would be taken without a word; a page of one's choice is an image."
+    pages = [picture_of("L"), Image.new("L", (240, 30), 99)]
+    file = tmp_path / f"x.{suffix}"
+    pages[0].save(file, save_all=True, append_images=pages[1:])
+    with pytest.raises(BadFilm, match="holds 2 pages or frames"):
+        load_film(file)
+    img = Image.open(file)
+    with pytest.raises(BadFilm, match="holds 2 pages or frames"):
+        as_film(img)
+    assert as_film(img.copy()).size == (240, 30)
+
+
+def test_a_thumbnail_is_no_page(tmp_path):
+    "Nor is a mask: scanners and microscopes put them behind the film."
+    with tifffile.TiffWriter(tmp_path / "x.tiff") as file:
+        file.write(DEEP)
+        file.write(DEEP[::4, ::4], subfiletype=1)
+    assert load_film(tmp_path / "x.tiff") == as_film(DEEP)
+
+
+def test_a_photograph_with_a_preview_behind_it(tmp_path):
+    picture_of("RGB").save(
+        tmp_path / "x.jpg",
+        format="MPO",
+        save_all=True,
+        append_images=[picture_of("L").convert("RGB")],
+    )
+    assert Image.open(tmp_path / "x.jpg").format == "MPO"
+    assert load_film(tmp_path / "x.jpg").size == (240, 30)
+
+
+def test_transparent_all_over_is_refused(tmp_path):
+    "It would be a black film."
+    clear = picture_of("RGB")
+    clear.putalpha(0)
+    clear.save(tmp_path / "x.png")
+    (tmp_path / "deep.png").write_bytes(deep_png(np.dstack([DEEP, DEEP * 0])))
+    for film in (clear, tmp_path / "x.png", tmp_path / "deep.png"):
+        with pytest.raises(BadFilm, match="transparent all over"):
+            as_film(film)
+
+
+# --- arrays ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "RGB", "RGBA", "I;16", "I", "F"])
 def test_an_array_is_read_as_the_picture_it_makes(mode):
-    "Of any mode but P: an array has no palette."
+    "Of any mode whose numbers are greys or red, green, blue."
     img = picture_of(mode)
     assert as_film(np.asarray(img)) == as_film(img)
+
+
+@pytest.mark.parametrize("dtype", ["u2", ">u2", "i4", "i8", "f4", "f8", "f2"])
+def test_deep_arrays_are_scaled_alike(dtype):
+    "Values of any type, also below zero, give the film that 16 bits give."
+    ramp = np.tile(np.arange(240), (30, 1))
+    film = as_film((ramp * 8).astype("u2"))
+    assert as_film((ramp * 8).astype(dtype)) == film
+    if np.dtype(dtype).kind != "u":
+        assert as_film((ramp * 8 - 1000).astype(dtype)) == film
+    assert (greys(film).min(), greys(film).max()) == (0, 255)
+
+
+@pytest.mark.parametrize("dtype", ["u2", "i4", "f4"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_deep_arrays_of_several_channels(dtype, channels):
+    pixels = np.dstack([DEEP.astype(dtype)] * channels)
+    assert np.abs(greys(as_film(pixels)) - greys(as_film(DEEP))).max() <= (
+        1 if dtype == "f4" else 0
+    )
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -291,24 +491,13 @@ def test_what_is_given_may_be_drawn_on_afterwards(mode):
     assert pixels.tobytes() == as_film(img).tobytes()
 
 
-@pytest.mark.parametrize("dtype", ["u2", ">u2", "i4", "i8", "f4", "f8", "f2"])
-def test_deep_arrays_are_scaled_alike(dtype):
-    "Values of any type, also below zero, give the film that 16 bits give."
-    ramp = np.tile(np.arange(240), (30, 1))
-    film = as_film((ramp * 8).astype("u2"))
-    assert as_film((ramp * 8).astype(dtype)) == film
-    if np.dtype(dtype).kind != "u":
-        assert as_film((ramp * 8 - 1000).astype(dtype)) == film
-    assert (greys(film).min(), greys(film).max()) == (0, 255)
-
-
 @pytest.mark.parametrize(
     "what, words",
     [
         (np.zeros((0, 9), np.uint8), "empty"),
         (np.zeros(9, np.uint8), r"\(9,\)"),
         (np.zeros((5, 9, 9), np.uint8), r"\(5, 9, 9\)"),
-        (np.zeros((9, 9, 3)), "8-bit colours"),
+        (np.zeros((3, 9, 9)), r"shape \(height, width, 3\): this one has the shape \(3, 9, 9\)"),
         (np.zeros((9, 9), complex), "complex"),
         (np.full((9, 9), np.nan), "NaN"),
         (Image.fromarray(np.full((9, 9), np.inf, np.float32)), "infinite"),

@@ -1,13 +1,26 @@
 "Finding a rate, and the recipe on the real films."
 
 import importlib
+import shutil
+from pathlib import Path
 from random import Random
 
 import pytest
 import torch
 from fastai.vision.all import minimum, no_random, valley
 
-from rsna_cls import dataloaders, film_learner, film_tfms, find_lr, fine_tune, predict, score
+from rsna_cls import (
+    dataloaders,
+    film_learner,
+    film_tfms,
+    find_lr,
+    fine_tune,
+    load_model,
+    predict,
+    save_model,
+    score,
+    show_curves,
+)
 
 lr = importlib.import_module("rsna_cls.lr")
 pytestmark = pytest.mark.slow(seconds=5)
@@ -80,6 +93,43 @@ def test_a_rate_after_training(learn):
         assert len(find_lr(learn, steps=20)) == 2
     except ValueError as error:
         assert "fresh one with film_learner" in str(error)
+
+
+@pytest.mark.parametrize("ask", [fine_tune, find_lr])
+def test_what_cannot_be_trained(learn, course, tmp_path, ask):
+    "Each is refused in words before anything is changed."
+    for thing in (course, learn.dls, learn.model, None):
+        with pytest.raises(ValueError, match="needs a learner"):
+            ask(thing)
+    loaded = load_model(save_model(learn, tmp_path / "m"))
+    with pytest.raises(ValueError, match="no training films"):
+        ask(loaded)
+
+
+@pytest.mark.parametrize("ask", [fine_tune, find_lr])
+def test_another_number_of_classes(learn, course, tmp_path, ask):
+    "A loaded model is given films of three classes."
+    three = Path(shutil.copytree(course, tmp_path / "three"))
+    for split in ("train", "val", "test"):
+        shutil.copytree(three / split / "abd", three / split / "foot")
+    loaded = load_model(save_model(learn, tmp_path / "m"))
+    loaded.dls = dataloaders(three, size=48, bs=4)
+    with pytest.raises(ValueError, match="tells 2 classes apart, and the films are of 3"):
+        ask(loaded)
+
+
+def test_fewer_films_than_a_batch_takes(learn):
+    learn.dls.train.bs = 100
+    with pytest.raises(ValueError, match="smaller bs"):
+        fine_tune(learn)
+
+
+def test_a_loaded_model_learns_on(learn, course, tmp_path):
+    loaded = load_model(save_model(learn, tmp_path / "m"))
+    loaded.dls = dataloaders(course, size=48, bs=4)
+    assert len(fine_tune(loaded, 1)) == 2
+    assert show_curves(loaded).alt
+    assert loaded.learned_from.epochs == 2
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,10 @@ import dataclasses
 import importlib
 import json
 import shutil
+import subprocess
+import sys
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -392,3 +395,174 @@ def test_a_picture_reads_each_film_once(gate, embedded, monkeypatch):
     monkeypatch.setattr("rsna_cls.film.load_film", counted)
     show_gate(gate, film)
     assert read.count(film) == 1
+
+
+# --- films that are given in other ways ----------------------------------------------------------
+
+
+def save_deep(film, file):
+    pixels = np.asarray(film).astype(np.uint16) * 200 + 77
+    Image.fromarray(pixels).save(file.with_suffix(".png"))
+    return pixels, file.with_suffix(".png")
+
+
+def save_fractions(film, file):
+    pixels = np.asarray(film).astype(np.float32) / 300
+    Image.fromarray(pixels).save(file.with_suffix(".tif"))
+    return pixels, file.with_suffix(".tif")
+
+
+def save_alpha(film, file):
+    image = film.convert("RGBA")
+    image.putalpha(Image.linear_gradient("L").resize(film.size))
+    image.save(file.with_suffix(".png"))
+    return np.asarray(image), file.with_suffix(".png")
+
+
+def save_turned(film, file):
+    turn = Image.Exif()
+    turn[0x0112] = 6
+    film.save(file.with_suffix(".jpg"), exif=turn)
+    return np.rot90(np.asarray(Image.open(file.with_suffix(".jpg"))), -1), file.with_suffix(".jpg")
+
+
+@pytest.mark.parametrize("save", [save_deep, save_fractions, save_alpha, save_turned])
+def test_path_image_and_array_score_the_same(gate, embedded, tmp_path, save):
+    "16 bit, fractions, alpha, EXIF: a film is one film, however it is given."
+    array, file = save(load_film(embedded / "elbow.png"), tmp_path / "film")
+    with Image.open(file) as image:
+        scores = [gate.score(film)[0] for film in (file, str(file), image, array)]
+    np.testing.assert_allclose(scores, scores[0], atol=1e-5)
+
+
+def test_a_film_alone_scores_as_among_others(gate, embedded):
+    films = film_files(embedded / "test")
+    together = gate.score(films)
+    np.testing.assert_allclose([gate.score(film)[0] for film in films], together, atol=1e-5)
+
+
+def test_what_a_gate_may_be_fitted_on(embedded):
+    "A list, a generator, arrays, images."
+    films = film_files(embedded / "train/chest")[:6]
+    arrays = [np.asarray(load_film(film)) for film in films]
+    limit = Gate.fit(films).limit
+    for given in (iter(films), tuple(films), arrays, [load_film(film) for film in films]):
+        assert Gate.fit(given, np.float32(0.02), np.int64(3)).limit == pytest.approx(
+            limit, abs=1e-5
+        )
+
+
+def test_one_film_many_times_is_no_training_set(embedded):
+    films = film_files(embedded / "train/chest")
+    with pytest.raises(ValueError, match="more different films than that; these are 2"):
+        Gate.fit([films[0], films[1]] * 3)
+    assert (
+        len(Gate.fit([films[0], *films[:5]]).known) == 6
+    )  # a film that is there twice does no harm
+
+
+def test_a_bad_film_among_good_ones_is_named(embedded, tmp_path):
+    films = film_files(embedded / "train/chest")[:5]
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(films[0].read_bytes()[:500])
+    with pytest.raises(BadFilm, match=r"bad\.png"):
+        Gate.fit([*films, bad])
+
+
+def test_what_is_no_set_of_films(gate, embedded, tmp_path):
+    "One file, an archive, a number, a learner that is none: in words."
+    film = embedded / "elbow.png"
+    with pytest.raises(BadFolder, match="not a folder but a file"):
+        Gate.fit(film)
+    for given in (None, 3, gate):
+        with pytest.raises(ValueError, match="films must be"):
+            Gate.fit(given)
+    with pytest.raises(ValueError, match="false_alarms must lie"):
+        Gate.fit(0.02, [film])
+    for given in (True, film, None):
+        with pytest.raises(ValueError, match="show_gate takes a gate first"):
+            show_gate(given, film)
+
+
+def test_a_course_s_rules_hold(embedded, tmp_path, capsys):
+    "`valid/` is refused, a reserved name too, and what is left out is said."
+    path = tmp_path / "course"
+    copy_films(film_files(embedded / "train/chest")[:4], path / "train/chest")
+    copy_films(film_files(embedded / "train/abd")[:4], path / "train/abd")
+    (path / "train/abd/notes.txt").write_text("nothing")
+    Gate.fit(path)
+    assert "notes.txt" in capsys.readouterr().out
+    copy_films(film_files(embedded / "val/abd"), path / "valid/abd")
+    with pytest.raises(BadFolder, match="valid/"):
+        Gate.fit(path)
+    shutil.rmtree(path / "valid")
+    (path / "train/abd").rename(path / "train/file")
+    with pytest.raises(BadFolder, match="cannot be called 'file'"):
+        Gate.fit(path)
+
+
+@pytest.mark.parametrize(
+    "titles", [["$a_{", "<b>\n\x07"], np.array(["a", "b"]), [1, 2], iter("ab")]
+)
+def test_any_titles(gate, embedded, titles):
+    shown = show_gate(gate, film_files(embedded / "test/chest"), titles)
+    assert shown.alt.startswith("2 films before the gate")
+
+
+# --- a saved gate is as good as the one that was fitted ------------------------------------------
+
+ASK = """
+import json, sys
+from rsna_cls import Gate, film_files
+print(json.dumps(Gate.load(sys.argv[1]).score(film_files(sys.argv[2])).tolist()))
+"""
+
+
+def test_the_same_answers_in_another_process(gate, learn, embedded, tmp_path):
+    "One that never saw the training films."
+    model = save_model(learn, tmp_path / "m.zip", gate=gate)
+    films = embedded / "test"
+    command = [sys.executable, "-c", ASK, str(model), str(films)]
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    np.testing.assert_allclose(json.loads(told.splitlines()[-1]), gate.score(films), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        dict(limit=float("nan")),
+        dict(limit=True),
+        dict(limit="0.4"),
+        dict(limit=-0.1),
+        dict(k=True),
+        dict(k=65),
+        dict(k=3.0),
+        dict(kinds="abd"),
+        dict(kinds=[1] * 65),
+        dict(kinds=["abd"] * 64),
+    ],
+    ids=str,
+)
+def test_a_card_that_lies_is_refused(gate, learn, tmp_path, change):
+    save_model(learn, tmp_path / "m", gate=gate)
+    rewrite_gate_card(tmp_path / "m", gate.card() | change)
+    with pytest.raises(BadModel):
+        Gate.load(tmp_path / "m")
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16, torch.int8, torch.complex64])
+def test_points_of_another_kind_are_refused(gate, kind):
+    "A gate keeps half precision; points that were changed are not these films'."
+    points = torch.zeros(65, gate.known.shape[1])
+    points[:, 0] = 1
+    assert gate_room._saved_points({"gate.known": points.half()}) is not None
+    assert gate_room._saved_points({"gate.known": points.to(kind)}) is None
+
+
+def test_eight_threads_say_what_one_says(gate, embedded):
+    films = [*film_files(embedded / "test"), *film_files(embedded, recurse=False)[:4]]
+    one_by_one = [gate.score(film)[0] for film in films]
+    new_gate = dataclasses.replace(gate)  # its search is not made yet
+    with ThreadPoolExecutor(8) as pool:
+        at_once = list(pool.map(lambda film: new_gate.score(film)[0], films * 2))
+    np.testing.assert_allclose(at_once, one_by_one * 2, atol=1e-5)

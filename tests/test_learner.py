@@ -4,13 +4,26 @@ import hashlib
 import http.server
 import importlib
 import pickle
+import sys
 import threading
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
+from time import sleep
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from fastai.vision.all import (
+    CategoryBlock,
+    DataBlock,
+    GrandparentSplitter,
+    ImageBlock,
+    Resize,
+    get_image_files,
+    parent_label,
+)
 from safetensors.torch import load_file, save_file
 from torchvision.models import resnet18
 
@@ -24,7 +37,11 @@ from rsna_cls import (
     features,
     film_files,
     film_learner,
+    fine_tune,
+    grad_cam,
     load_film,
+    predict,
+    weights_digest,
 )
 
 learner = importlib.import_module("rsna_cls.learner")
@@ -147,6 +164,195 @@ def test_no_weights_in_two_words(dls, capsys):
     first = film_learner(dls, None).model[0][0].weight
     assert torch.equal(film_learner(dls, "random").model[0][0].weight, first)
     assert capsys.readouterr().out.count("random weights") == 2
+
+
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        ("resnet50", "there is no weights file resnet50; weights are 'simulated'"),
+        (np.str_("Simulated"), "there is no weights file Simulated"),
+        ("", "is a folder"),
+        (3, "not int"),
+        (True, "not bool"),
+        (["simulated"], "not list"),
+        (resnet18, "not function"),
+    ],
+)
+def test_words_that_are_no_weights(dls, weights, words):
+    with pytest.raises(BadModel, match=words):
+        film_learner(dls, weights)
+
+
+def test_a_saved_model_is_no_body(dls, tmp_path):
+    "The words say how to open it."
+    (tmp_path / "m").mkdir()
+    with pytest.raises(BadModel, match="load_model"):
+        film_learner(dls, tmp_path / "m")
+
+
+def test_words_of_numpy(dls, capsys):
+    "As from a table of experiments."
+    first = film_learner(dls, np.str_("simulated"))
+    assert "the embedded weights" in capsys.readouterr().out
+    assert first.model[0][0].weight.dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        torch.full((64,), torch.nan),
+        torch.full((64,), -torch.inf),
+        torch.zeros(64, dtype=torch.int64),
+        torch.zeros(64, dtype=torch.bool),
+        torch.zeros(64, dtype=torch.complex64),
+    ],
+    ids=str,
+)
+def test_tensors_that_are_no_weights(dls, tmp_path, tensor):
+    save_file(resnet18().state_dict() | {"bn1.bias": tensor}, tmp_path / "w.safetensors")
+    with pytest.raises(BadModel, match=r"bn1\.bias holds values that are no weights"):
+        film_learner(dls, tmp_path / "w.safetensors")
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_another_precision(dls, tmp_path, dtype):
+    "They become those of usual precision, and are left as they are where half is enough."
+    state = resnet18().state_dict()
+    state["bn1.bias"] = torch.linspace(-1, 1, 64).to(dtype)
+    save_file(state, tmp_path / "w.safetensors")
+    bias = film_learner(dls, tmp_path / "w.safetensors").model[0][1].bias
+    assert bias.dtype == torch.float32
+    assert torch.equal(bias.cpu(), state["bn1.bias"].float())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        (2**63).to_bytes(8, "little") + b"{}",
+        (99).to_bytes(8, "little") + b"{",
+        (75).to_bytes(8, "little")
+        + b'{"conv1.weight": {"dtype": "F8_E8M0", "shape": [8], "data_offsets": [0, 8]}}'[:75]
+        + bytes(8),
+    ],
+    ids=lambda content: repr(content[:20]),
+)
+def test_weights_files_that_lie(dls, tmp_path, content):
+    (tmp_path / "w.safetensors").write_bytes(content)
+    with pytest.raises(BadModel, match="is not a safetensors file, or is damaged"):
+        film_learner(dls, tmp_path / "w.safetensors")
+
+
+def test_a_huge_weights_file_is_not_read(dls, tmp_path):
+    "A file of a terabyte that takes no place on the disk."
+    with (tmp_path / "w.safetensors").open("wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(BadModel, match="too large"):
+        film_learner(dls, tmp_path / "w.safetensors")
+
+
+@pytest.mark.slow(seconds=2)
+def test_fastai_s_export_names_no_film(course, tmp_path):
+    "The record of what a learner has learned from is left out of it; a copy in memory keeps it."
+    block = DataBlock(
+        (ImageBlock, CategoryBlock),
+        get_items=get_image_files,
+        splitter=GrandparentSplitter("train", "val"),
+        get_y=parent_label,
+        item_tfms=Resize(48),
+    )
+    learn = film_learner(block.dataloaders(course, bs=4, num_workers=0), None)
+    with learn.no_bar(), learn.no_logging():
+        learn.fit(1)
+    copied = deepcopy(learn).learned_from
+    assert copied is not learn.learned_from
+    assert copied.holds_for(weights_digest(learn.model.state_dict()))
+    assert [len(films) for films in copied.datasets] == [12]
+
+    learn.export(tmp_path / "m.pkl")
+    content = (tmp_path / "m.pkl").read_bytes()
+    assert b"chest0.png" not in content
+    assert str(course).encode() not in content
+
+
+def test_what_is_no_dataloaders(dls, course):
+    for thing in (course, str(course), "simulated", None, dls.train, film_files(course)):
+        with pytest.raises(ValueError, match=r"film_learner\(dataloaders\(path\)\)"):
+            film_learner(thing)
+    with pytest.raises(ValueError, match="not str"):
+        film_learner("simulated", dls)  # swapped
+
+
+def in_threads(functions):
+    "What each function returns, all called at the same time."
+    results = [None] * len(functions)
+
+    def call(i):
+        results[i] = functions[i]()
+
+    threads = [threading.Thread(target=call, args=[i]) for i in range(len(functions))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+@pytest.fixture
+def busy_threads():
+    "Threads that take turns as often as they can."
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(before)
+
+
+def test_eight_threads_ask_one_model(learn, course, busy_threads):
+    "Predictions and maps are those of one thread after another; each part's mode is as before."
+    learn.model.train()
+    learn.model[0][1].eval()
+    modes = [part.training for part in learn.model.modules()]
+    films = film_files(course / "val")
+    expected_table = predict(learn, films)
+    expected_maps = grad_cam(learn, films, "chest", block=-2)
+
+    questions = [
+        lambda: predict(learn, films),
+        lambda: grad_cam(learn, films, "chest", block=-2),
+    ]
+    answers = in_threads(questions * 4)
+    for table, maps in zip(answers[::2], answers[1::2], strict=True):
+        pd.testing.assert_frame_equal(table, expected_table, check_exact=True)
+        assert torch.equal(maps, expected_maps)
+    assert [part.training for part in learn.model.modules()] == modes
+
+
+@pytest.mark.slow(seconds=4)
+def test_a_model_that_is_asked_while_it_learns(course, busy_threads):
+    "The question waits for the end of the training, which is not disturbed."
+
+    def new_learner():
+        return film_learner(dataloaders(course, size=48, bs=4))
+
+    films = film_files(course / "val")
+    learn, undisturbed = new_learner(), new_learner()
+    history, *tables = in_threads(
+        [lambda: fine_tune(learn, 1), *[lambda: (sleep(0.2), predict(learn, films))[1]] * 3]
+    )
+    expected = fine_tune(undisturbed, 1)
+    assert history["valid_loss"].tolist() == expected["valid_loss"].tolist()
+    for table in tables:
+        pd.testing.assert_frame_equal(table, predict(undisturbed, films), check_exact=True)
+
+
+def test_two_models_do_not_wait_for_each_other(learn):
+    "While one is in use, another answers."
+    other = deepcopy(learn.model)
+    with evaluation_mode(learn.model):
+        thread = threading.Thread(target=lambda: evaluation_mode(other).__enter__())
+        thread.start()
+        thread.join(timeout=20)
+        assert not thread.is_alive()
 
 
 def test_evaluation_mode_ends_with_an_error_too():

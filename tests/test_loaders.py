@@ -13,6 +13,7 @@ from torch import nn
 from conftest import RAMP, make_dicom, write_course
 from rsna_cls import (
     BadFilm,
+    Course,
     class_names,
     dataloaders,
     empty_dataloaders,
@@ -84,6 +85,73 @@ def test_what_is_trained_on(tmp_path):
     assert table["train", "abd"] == 6
     assert label_of(path / "train/chest/patient3/x.png", dls.vocab) == "chest"
     assert label_of(path / "elbow.png", dls.vocab) is None
+
+
+def test_all_films_of_a_course_are_trained_on_and_no_other(tmp_path, capsys):
+    "Whatever their names and depth; what is left out is said."
+    path = write_course(tmp_path / "c")
+    film = (path / "train/chest/chest0.png").read_bytes()
+    for name in ("IM0001", "1.2.840.113619.2", "x.bin", "p/q/X.PNG", "abd/1.png", "__x/1.png"):
+        (path / "train/chest" / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / "train/chest" / name).write_bytes(film)
+    (tmp_path / "patient").mkdir()
+    (tmp_path / "patient/1.png").write_bytes(film)
+    (path / "val/abd/linked").symlink_to(tmp_path / "patient")
+    (path / "val/abd/notes.txt").write_text("no film")
+
+    dls = dataloaders(path, size=32, bs=4)
+    course = Course(path)
+    assert list(dls.train_ds.items) == course.films("train")
+    assert list(dls.valid_ds.items) == course.films("val")
+    assert len(dls.train_ds) == 18
+    assert len(dls.valid_ds) == 7
+    assert capsys.readouterr().out == "Left out: 1 file is no film (notes.txt in val/abd).\n"
+    for films, part in ((course.films("train"), dls.train_ds), (course.films("val"), dls.valid_ds)):
+        assert [dls.vocab[y] for y in part.tls[1]] == [course.label(film) for film in films]
+
+
+def test_nothing_is_said_where_nothing_is_left_out(course, capsys):
+    dataloaders(course, size=32, bs=4)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("names", [("0", "1"), ("10", "9"), ("True", "False"), ("$a_1$", "{<é>}")])
+def test_class_names_stay_the_text_they_are(tmp_path, names):
+    "In the order of the course's classes, which is that of text and not of numbers."
+    path = write_course(tmp_path)
+    for old, new in zip(("abd", "chest"), names, strict=True):
+        for split in ("train", "val", "test"):
+            (path / split / old).rename(path / split / new)
+    dls = dataloaders(path, size=32, bs=4)
+    assert list(dls.vocab) == Course(path).classes == sorted(names)
+    assert all(type(name) is str for name in dls.vocab)
+    truths = [dls.vocab[y] for y in dls.train_ds.tls[1]]
+    assert truths == [film.parent.name for film in dls.train_ds.items]
+
+
+def test_a_film_that_turns_out_to_be_bad_is_named_in_training(tmp_path):
+    path = write_course(tmp_path)
+    (path / "train/chest/chest3.png").write_bytes(b"no film")
+    dls = dataloaders(path, size=32, bs=4)
+    with pytest.raises(BadFilm, match="train/chest/chest3.png: not a film"):
+        list(dls.train)
+
+
+@pytest.mark.parametrize("number", [int, float, np.int64, np.float32, np.array, torch.tensor])
+def test_numbers_of_any_kind_will_do(course, number):
+    dls = dataloaders(course, size=number(32), bs=number(4), seed=number(1))
+    assert dls.train.get_idxs() == dataloaders(course, size=32, bs=4, seed=1).train.get_idxs()
+    x, _ = dls.one_batch()
+    assert x.shape == (4, 3, 32, 32)
+
+
+@pytest.mark.parametrize(
+    "wrong", [None, "32", 32.5, float("nan"), float("inf"), [32, 32], True, -3]
+)
+@pytest.mark.parametrize("name", ["size", "bs", "seed"])
+def test_numbers_that_are_none_are_refused_in_words(course, name, wrong):
+    with pytest.raises(ValueError, match=f"{name} must be a whole number from"):
+        dataloaders(course, **{name: wrong})
 
 
 def test_film_tensor_takes_films_in_any_form(course):
@@ -173,3 +241,25 @@ def test_importing_says_nothing():
     )
     assert "film_learner" in result.stdout
     assert result.stderr == ""
+
+
+def test_a_bad_film_is_named_by_a_process_that_reads_for_others(tmp_path):
+    "With `num_workers` PyTorch makes the error anew, from its message."
+    path = write_course(tmp_path)
+    (path / "train/chest/bad.png").write_text("no picture")
+    train = dataloaders(path, size=32, bs=4).train.new(num_workers=2)
+    with pytest.raises(BadFilm, match="bad.png: not a film"):
+        list(train)
+
+
+def test_an_exported_learner_names_no_folder_of_a_patient(tmp_path):
+    "What fastai pickles along with it knows where the course lies, and no more."
+    path = write_course(tmp_path / "c")
+    (path / "train/chest/chest0.png").rename(path / "train/chest/Doe.png")
+    for number, film in enumerate((path / "train/chest").iterdir()):
+        folder = path / "train/chest" / f"Mueller^Hans{number}"
+        folder.mkdir()
+        film.rename(folder / film.name)
+    learn = film_learner(dataloaders(path, size=32, bs=4), None)
+    learn.export(tmp_path / "learner.pkl")
+    assert b"Mueller" not in (tmp_path / "learner.pkl").read_bytes()

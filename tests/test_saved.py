@@ -1,12 +1,24 @@
-"Models that come back as they were saved, and what is in the way when they are."
+"Models that come back as they were saved, what is in the way when they are, and what is no model."
 
 import importlib
 import json
+import os
 import pickle
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import threading
 import zipfile
+from copy import deepcopy
+from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 from fastai.vision.all import (
     CategoryBlock,
     DataBlock,
@@ -19,24 +31,91 @@ from fastai.vision.all import (
     resnet18,
     vision_learner,
 )
+from safetensors.torch import load_file, save
+from torch import nn
 
 from conftest import write_course
 from rsna_cls import (
     BadModel,
+    Gate,
+    cam,
     dataloaders,
+    empty_dataloaders,
+    film_batches,
     film_files,
     film_learner,
+    film_tensor,
+    fine_tune,
     load_model,
     predict,
     save_model,
     score,
+    show_cam,
+    weights_digest,
 )
 
 saved = importlib.import_module("rsna_cls.saved")
 
+SCORES = {"accuracy": 0.5}
+
 
 def names(folder):
     return sorted(path.name for path in folder.iterdir())
+
+
+def card_of(path):
+    return json.loads((path / "model.json").read_text())
+
+
+class ToyGate:
+    "What `save_model` asks of a gate."
+
+    known = np.eye(3, 5, dtype=np.float16)
+
+    def card(self):
+        return dict(limit=0.4, k=2, kinds=["abd", "abd", "chest"])
+
+
+@pytest.fixture(scope="session")
+def kept(first_learner, tmp_path_factory):
+    "A saved model with scores and a gate; do not change it."
+    folder = tmp_path_factory.mktemp("kept") / "m"
+    return save_model(first_learner, folder, scores=SCORES, gate=ToyGate())
+
+
+@pytest.fixture
+def model(kept, tmp_path):
+    "That saved model again, to be damaged: its files are replaced, never written into."
+    return Path(shutil.copytree(kept, tmp_path / "model", copy_function=os.link))
+
+
+@pytest.fixture(scope="session")
+def other_films(tmp_path_factory):
+    "DataLoaders of other films of the same classes."
+    return dataloaders(write_course(tmp_path_factory.mktemp("other"), seed=7), size=96, bs=4)
+
+
+def replace_file(file, content):
+    "Put another file there."
+    file.unlink()
+    file.write_bytes(content)
+
+
+def change_card(model, **changes):
+    text = json.dumps(card_of(model) | changes)
+    replace_file(model / "model.json", text.encode())
+
+
+def change_tensors(model, **changes):
+    "Replace tensors of a saved model (None: take it away), and write their digest on the card."
+    tensors = load_file(model / "model.safetensors") | changes
+    tensors = {name: tensor for name, tensor in tensors.items() if tensor is not None}
+    replace_file(model / "model.safetensors", save(tensors))
+    del tensors["gate.known"]
+    change_card(model, weights=weights_digest(tensors))
+
+
+# ---- there and back ----
 
 
 @pytest.mark.parametrize("name", ["model", "model.zip"])
@@ -46,15 +125,74 @@ def test_save_and_load(learn, course, tmp_path, name):
     scores = score(table, positive="chest").table
     assert save_model(learn, tmp_path / name, scores=scores) == tmp_path / name
     again = load_model(tmp_path / name)
-    pd.testing.assert_frame_equal(predict(again, films), table, atol=1e-5)
+    pd.testing.assert_frame_equal(predict(again, films), table, check_exact=True)
     assert again.card["classes"] == ["abd", "chest"]
     assert again.card["scores"][0]["measure"] == "accuracy"
     assert again.card["scores"][0]["n"] == 6
     assert names(tmp_path) == [name]
 
 
+ELSEWHERE = """
+import sys
+from pathlib import Path
+from rsna_cls import Gate, cam, load_model, predict, show_cam
+folder, film, out = map(Path, sys.argv[1:])
+learn = load_model(folder)
+table = predict(learn, film, gate=Gate.load(folder))
+show_cam(learn, film)
+out.write_bytes(table.iloc[:, 3:].to_numpy(float).tobytes() + cam(learn, film).numpy().tobytes())
+"""
+
+
+@pytest.mark.slow(seconds=15)
+def test_the_same_bits_where_the_films_were_never_seen(tmp_path):
+    "A process that has the two files and one film, and neither the training films nor a home."
+    course = write_course(tmp_path / "course")
+    learn = film_learner(dataloaders(course, size=64, bs=4))
+    fine_tune(learn, 1)
+    gate = Gate.fit(course)
+    save_model(learn, tmp_path / "m", gate=gate)
+    film = shutil.copy(course / "test/chest/chest0.png", tmp_path / "film.png")
+    table = predict(learn, film, gate=gate)
+    here = table.iloc[:, 3:].to_numpy(float).tobytes() + cam(learn, film).numpy().tobytes()
+    shutil.rmtree(course)
+
+    environment = {k: v for k, v in os.environ.items() if k not in ("RSNA_CLS_DATA", "HOME")}
+    (tmp_path / "home").mkdir()
+    subprocess.run(
+        [sys.executable, "-c", ELSEWHERE, tmp_path / "m", film, tmp_path / "out"],
+        env=environment | dict(HOME=str(tmp_path / "home")),
+        cwd=tmp_path / "home",
+        check=True,
+    )
+    assert (tmp_path / "out").read_bytes() == here
+
+
+def test_classes_keep_their_order(course, tmp_path):
+    "They are the order of the answers, whatever the alphabet says."
+    learn = film_learner(empty_dataloaders(["chest", "abd"], 64))
+    films = film_files(course / "val")
+    again = load_model(save_model(learn, tmp_path / "m"))
+    assert list(again.dls.vocab) == ["chest", "abd"]
+    pd.testing.assert_frame_equal(predict(again, films), predict(learn, films), check_exact=True)
+
+
+def test_odd_class_names_come_back(tmp_path):
+    "Names as folders may have them, among them one that is no UTF-8."
+    odd = ["<b>", "$a_b$", "{x}", "Wirbelsäule", "1", "a\nb", "\udcff", '"', "胸"]
+    learn = film_learner(empty_dataloaders(odd, 64), None)
+    assert list(load_model(save_model(learn, tmp_path / "m")).dls.vocab) == odd
+
+
+def test_maps_without_films(kept, course):
+    film = course / "val/chest/chest0.png"
+    again = load_model(kept)
+    assert cam(again, film).shape == (1, 3, 3)
+    assert show_cam(again, film).alt
+
+
 def test_what_the_card_says(learn, tmp_path):
-    card = load_model(save_model(learn, tmp_path / "m")).card
+    card = card_of(save_model(learn, tmp_path / "m"))
     versions = card.pop("versions")
     fingerprint = card.pop("fingerprint")
     assert card == {
@@ -65,14 +203,17 @@ def test_what_the_card_says(learn, tmp_path):
         "mean": [0.485, 0.456, 0.406],
         "std": [0.229, 0.224, 0.225],
         "films": 12,
+        "epochs": 0,
         "scores": None,
         "gate": None,
+        "weights": weights_digest(learn.model.state_dict()),
         "use": "For teaching. Not for clinical use.",
     }
     assert set(versions) == {"rsna_cls", "torch", "fastai", "python"}
     assert len(bytes.fromhex(fingerprint)) == 8
 
 
+@pytest.mark.slow(seconds=2)
 def test_a_zip_holds_its_files_as_they_are(learn, course, tmp_path):
     "Packing weights takes long and gains little. A zip that somebody packed is read all the same."
     file = save_model(learn, tmp_path / "m.zip")
@@ -82,88 +223,269 @@ def test_a_zip_holds_its_files_as_they_are(learn, course, tmp_path):
         with zipfile.ZipFile(
             tmp_path / "packed.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1
         ) as packed:
+            packed.writestr("__MACOSX/my model/model.json", "x")
+            packed.writestr("my model/", "")
             for name in archive.namelist():
-                packed.writestr(name, archive.read(name))
+                packed.writestr(f"my model/{name}", archive.read(name))
     films = film_files(course / "val")
     again = load_model(tmp_path / "packed.zip")
-    pd.testing.assert_frame_equal(predict(again, films), predict(learn, films), atol=1e-5)
-
-
-@pytest.mark.parametrize("kind", ["Score", "table", "dict"])
-def test_scores_of_any_kind(learn, course, kind):
-    result = score(predict(learn, course / "val"), positive="chest")
-    given = {"Score": result, "table": result.table, "dict": {"accuracy": 1}}[kind]
-    card = saved._make_card(learn, scores=given)
-    if kind == "dict":
-        assert card["scores"] == {"accuracy": 1}
-    else:
-        assert [row["measure"] for row in card["scores"]] == list(result.table["measure"])
+    pd.testing.assert_frame_equal(predict(again, films), predict(learn, films), check_exact=True)
 
 
 @pytest.mark.parametrize("name", ["m", "m.zip"])
 def test_saving_again(learn, tmp_path, name):
     save_model(learn, tmp_path / name)
-    save_model(learn, tmp_path / name, scores={"accuracy": 1})
-    assert load_model(tmp_path / name).card["scores"] == {"accuracy": 1}
+    save_model(learn, tmp_path / name, scores=SCORES)
+    assert load_model(tmp_path / name).card["scores"] == SCORES
     assert names(tmp_path) == [name]
 
 
-def test_nothing_else_is_overwritten(learn, tmp_path):
-    save_model(learn, tmp_path / "m")
-    (tmp_path / "m/notes.txt").write_text("mine")
-    with zipfile.ZipFile(tmp_path / "films.zip", "w") as archive:
-        archive.writestr("film.png", b"x")
-    # A letter is a zip too, under another name.
-    (tmp_path / "letter.docx").write_bytes((tmp_path / "films.zip").read_bytes())
+def test_paths_as_people_write_them(learn, tmp_path, monkeypatch):
+    "`~` is the home folder, an empty folder may be there already, a link stays a link."
+    monkeypatch.setenv("HOME", str(tmp_path))
+    save_model(learn, "~/m")
+    assert load_model("~/m").card["films"] == 12
 
-    for name in ("m", "films.zip", "letter.docx"):
-        with pytest.raises(BadModel, match="another name"):
-            save_model(learn, tmp_path / name)
-    assert (tmp_path / "m/notes.txt").read_text() == "mine"
-    for name in ("films.zip", "letter.docx"):
-        with zipfile.ZipFile(tmp_path / name) as archive:
-            assert archive.namelist() == ["film.png"]
+    (tmp_path / "empty").mkdir()
+    save_model(learn, tmp_path / "empty")
+    (tmp_path / "link").symlink_to(tmp_path / "empty")
+    save_model(learn, tmp_path / "link", scores=SCORES)
+    assert (tmp_path / "link").is_symlink()
+    assert card_of(tmp_path / "empty")["scores"] == SCORES
+    assert names(tmp_path) == ["empty", "link", "m"]
 
 
-def test_a_save_that_fails_at_the_last_step(learn, tmp_path, monkeypatch):
-    save_model(learn, tmp_path / "m", scores={"kept": 1})
-    real = saved.os.replace
-    calls = []
-
-    def replace(old, new):
-        calls.append(old)
-        if len(calls) == 2:
-            raise PermissionError("in use")
-        real(old, new)
-
-    monkeypatch.setattr(saved.os, "replace", replace)
-    with pytest.raises(PermissionError):
-        save_model(learn, tmp_path / "m")
-    monkeypatch.undo()
-    assert load_model(tmp_path / "m").card["scores"] == {"kept": 1}
-    assert names(tmp_path) == ["m"]
+def test_saving_and_loading_draw_no_random_numbers(learn, tmp_path):
+    torch.manual_seed(0)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    load_model(save_model(learn, tmp_path / "m"))
+    assert torch.rand(1) == expected
 
 
-def test_a_failed_save_leaves_the_old_one(learn, tmp_path, monkeypatch):
-    save_model(learn, tmp_path / "m")
-    before = (tmp_path / "m/model.safetensors").stat().st_mtime_ns
-
-    def full(*_, **__):
-        raise OSError("No space left on device")
-
-    monkeypatch.setattr(saved, "save_file", full)
-    with pytest.raises(OSError, match="No space left"):
-        save_model(learn, tmp_path / "m")
-    assert (tmp_path / "m/model.safetensors").stat().st_mtime_ns == before
-    assert names(tmp_path) == ["m"]
+# ---- a card says only what holds for the weights beside it ----
 
 
-def test_a_loaded_model_saved_again_keeps_its_card(learn, tmp_path):
-    first = load_model(save_model(learn, tmp_path / "a", scores={"accuracy": 1}))
-    second = load_model(save_model(first, tmp_path / "b"))
-    for key in ("films", "fingerprint", "scores", "classes", "size"):
-        assert first.card[key]
-        assert first.card[key] == second.card[key]
+def test_a_loaded_model_saved_again_keeps_its_card(kept, tmp_path, capsys):
+    again = load_model(kept)
+    again.card["versions"]["torch"] = "1.0"  # not what it was made with: not to be written down
+    saved_again = save_model(again, tmp_path / "n")
+    assert card_of(saved_again) == card_of(kept)
+    assert load_file(saved_again / "model.safetensors")["gate.known"].shape == (3, 5)
+    assert capsys.readouterr().out == ""
+
+
+def test_the_versions_are_those_that_the_weights_were_made_with(model, tmp_path):
+    change_card(model, versions=dict(torch="1.0"))
+    assert card_of(save_model(load_model(model), tmp_path / "n"))["versions"] == dict(torch="1.0")
+
+
+def test_a_loaded_model_that_only_predicts_keeps_its_card(kept, course, tmp_path):
+    again = load_model(kept)
+    again.dls = dataloaders(course, size=96, bs=4)  # its own films, in another order
+    again.validate()
+    predict(again, course / "val")
+    cam(again, course / "val")
+    assert card_of(save_model(again, tmp_path / "n")) == card_of(kept)
+
+
+def train_further(learn, other):
+    learn.dls = other
+    with learn.no_bar(), learn.no_logging():
+        learn.fit(1)
+
+
+def change_by_hand(learn, other):
+    learn.model[0][0].weight.data[0, 0, 0, 0] += 1e-3
+
+
+def replace_head(learn, other):
+    learn.model[1][-1] = nn.Linear(512, 2)
+
+
+def give_other_films(learn, other):
+    learn.dls = other
+
+
+def give_another_size(learn, other):
+    learn.dls = empty_dataloaders(["abd", "chest"], 64)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [train_further, change_by_hand, replace_head, give_other_films, give_another_size],
+)
+def test_what_no_longer_holds_is_left_out(kept, other_films, tmp_path, capsys, change):
+    learn = load_model(kept)
+    change(learn, other_films)
+    card = card_of(save_model(learn, tmp_path / "n"))
+    old = card_of(kept)
+    assert [card["scores"], card["gate"]] == [None, None]
+    assert card["fingerprint"] != old["fingerprint"]
+    assert card["parent"] == old["weights"]
+    assert "gate.known" not in load_file(tmp_path / "n/model.safetensors")
+    assert "its scores and its gate left out" in capsys.readouterr().out
+    if change is train_further:
+        assert card["epochs"] == 1
+        assert card["fingerprint"] == saved._films_of([other_films.train_ds]).fingerprint
+    else:
+        assert [card["films"], card["fingerprint"], card["epochs"]] == [None, None, None]
+
+
+@pytest.mark.parametrize("classes", [["chest", "abd"], ["foot", "hand"]])
+def test_classes_that_the_weights_never_learned_are_not_saved(kept, tmp_path, classes):
+    learn = load_model(kept)
+    learn.dls = empty_dataloaders(classes, 96)
+    with pytest.raises(BadModel, match="are for the classes abd, chest"):
+        save_model(learn, tmp_path / "n")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow(seconds=2)
+def test_a_loaded_model_that_learned_other_classes(kept, tmp_path):
+    course = write_course(tmp_path / "course")
+    for split in ("train", "val", "test"):
+        (course / split / "abd").rename(course / split / "foot")
+    learn = load_model(kept)
+    train_further(learn, dataloaders(course, size=96, bs=4))
+    card = card_of(save_model(learn, tmp_path / "n"))
+    assert card["classes"] == ["chest", "foot"]
+    assert card["scores"] is None
+
+
+@pytest.mark.slow(seconds=5)
+def test_films_of_two_trainings(learn, course, other_films, tmp_path):
+    "The weights have learned from both; the same films in another size count once."
+    of_course = learn.dls
+    with learn.no_bar(), learn.no_logging():
+        learn.fit(1)
+        learn.dls = dataloaders(course, size=64, bs=4)
+        learn.fit(2)
+    once = card_of(save_model(learn, tmp_path / "once"))
+    assert [once["films"], once["epochs"], once["size"]] == [12, 3, 64]
+    assert once["fingerprint"] == saved._films_of([of_course.train_ds]).fingerprint
+
+    train_further(learn, other_films)
+    both = card_of(save_model(learn, tmp_path / "both"))
+    assert [both["films"], both["epochs"]] == [24, 4]
+    assert both["fingerprint"] not in (
+        once["fingerprint"],
+        saved._films_of([other_films.train_ds]).fingerprint,
+    )
+
+
+@pytest.mark.slow(seconds=2)
+def test_films_that_were_only_given_are_not_those_learned_from(learn, other_films, tmp_path):
+    with learn.no_bar(), learn.no_logging():
+        learn.fit(1)
+    learned_from = saved._films_of([learn.dls.train_ds])
+    learn.dls = other_films
+    assert card_of(save_model(learn, tmp_path / "m"))["fingerprint"] == learned_from.fingerprint
+
+
+@pytest.mark.slow(seconds=3)
+def test_weights_put_in_by_hand(learn, tmp_path):
+    "What they have learned from cannot be known, whether or not they are trained further."
+    learn.model.load_state_dict(deepcopy(learn.model).state_dict())
+    assert card_of(save_model(learn, tmp_path / "same"))["films"] == 12
+
+    learn.model[1][-1].weight.data.mul_(2)
+    unknown = card_of(save_model(learn, tmp_path / "other"))
+    assert [unknown["films"], unknown["fingerprint"], unknown["epochs"]] == [None, None, None]
+    with learn.no_bar(), learn.no_logging():
+        learn.fit(1)
+    assert card_of(save_model(learn, tmp_path / "trained"))["films"] is None
+
+
+def test_a_training_that_was_interrupted_is_known(learn, tmp_path):
+    from fastai.vision.all import Callback
+
+    class Stop(Callback):
+        def after_batch(self):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), learn.no_bar(), learn.no_logging():
+        learn.fit(3, cbs=Stop())
+    card = card_of(save_model(learn, tmp_path / "m"))
+    assert [card["films"], card["epochs"]] == [12, 1]
+
+
+@pytest.mark.slow(seconds=2)
+def test_a_test_of_rates_is_no_training(learn, tmp_path):
+    "fastai puts the weights back after it."
+    with learn.no_bar(), learn.no_logging():
+        learn.lr_find(num_it=5, show_plot=False)
+    card = card_of(save_model(learn, tmp_path / "m"))
+    assert [card["films"], card["epochs"]] == [12, 0]
+
+
+def test_scores_of_other_weights_are_refused(learn, course, tmp_path):
+    "A table that says which weights it was measured with is not saved beside others."
+    result = score(predict(learn, course / "val"), positive="chest")
+    result.table.attrs["weights"] = weights_digest(learn.model.state_dict())
+    save_model(learn, tmp_path / "m", scores=result)
+    change_by_hand(learn, None)
+    with pytest.raises(BadModel, match="predict and score again"):
+        save_model(learn, tmp_path / "m", scores=result)
+    assert card_of(tmp_path / "m")["scores"][0]["measure"] == "accuracy"
+
+
+def test_a_table_of_predictions_is_no_score(learn, course, tmp_path):
+    "It names files, which may be patients' names."
+    with pytest.raises(BadModel, match=r"score\(table"):
+        save_model(learn, tmp_path / "m", scores=predict(learn, course / "val"))
+
+
+@pytest.mark.parametrize("kind", ["Score", "table", "dict", "odd"])
+def test_scores_of_any_kind(learn, course, kind):
+    result = score(predict(learn, course / "val"), positive="chest")
+    odd = dict(a=float("nan"), b=[np.float32("inf")], c=np.arange(2), d=("x", None, True))
+    given = dict(Score=result, table=result.table, dict={"accuracy": 1}, odd=odd)[kind]
+    card = json.loads(json.dumps(saved._make_card(learn, scores=given), allow_nan=False))
+    if kind == "dict":
+        assert card["scores"] == {"accuracy": 1}
+    elif kind == "odd":
+        assert card["scores"] == dict(a=None, b=[None], c=[0, 1], d=["x", None, True])
+    else:
+        assert [row["measure"] for row in card["scores"]] == list(result.table["measure"])
+
+
+def test_the_fingerprint_is_of_contents_and_classes(tmp_path):
+    path = write_course(tmp_path / "c")
+    train = path / "train"
+
+    def fingerprint():
+        return saved._films_of([dataloaders(path, size=64, bs=4).train_ds]).fingerprint
+
+    first = fingerprint()
+    (train / "chest/chest0.png").rename(train / "chest/other.png")
+    assert fingerprint() == first
+
+    # The same films, but each class has the other's name.
+    (train / "chest").rename(train / "x")
+    (train / "abd").rename(train / "chest")
+    (train / "x").rename(train / "abd")
+    assert fingerprint() != first
+
+
+def test_the_card_names_no_file(learn, course, tmp_path):
+    "Paths and file names may be patients' names: the fingerprint is of contents only."
+    text = (save_model(learn, tmp_path / "m") / "model.json").read_text()
+    assert str(course) not in text
+    assert ".png" not in text
+
+
+def test_a_model_of_version_0_1_0(model, tmp_path):
+    "Its card had no digest; and a card from elsewhere may lack all that is known of the training."
+    old = card_of(model)
+    card = {key: old[key] for key in ("classes", "size")}
+    replace_file(model / "model.json", json.dumps(card).encode())
+    again = card_of(save_model(load_model(model), tmp_path / "n"))
+    assert [again["films"], again["scores"], again["classes"]] == [None, None, ["abd", "chest"]]
+    assert again["weights"] == old["weights"]
+
+
+# ---- what is not saved ----
 
 
 def test_models_that_are_not_ours_are_not_saved(course, tmp_path):
@@ -185,76 +507,603 @@ def test_models_that_are_not_ours_are_not_saved(course, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_the_fingerprint_is_of_contents_and_classes(tmp_path):
-    path = write_course(tmp_path / "c")
-    train = path / "train"
-
-    def fingerprint():
-        return saved._fingerprint(dataloaders(path, size=64, bs=4))
-
-    first = fingerprint()
-    (train / "chest/chest0.png").rename(train / "chest/other.png")
-    assert fingerprint() == first
-
-    # The same films, but each class has the other's name.
-    (train / "chest").rename(train / "x")
-    (train / "abd").rename(train / "chest")
-    (train / "x").rename(train / "abd")
-    assert fingerprint() != first
+def pool_by_maximum(learn):
+    learn.model[1][0] = nn.AdaptiveMaxPool2d(1)
 
 
-def test_the_card_names_no_file(learn, course, tmp_path):
-    "Paths and file names may be patients' names: the fingerprint is of contents only."
-    text = (save_model(learn, tmp_path / "m") / "model.json").read_text()
-    assert str(course) not in text
-    assert ".png" not in text
+def use_other_activation(learn):
+    learn.model[0][2] = nn.ELU()
+
+
+def halve_precision(learn):
+    learn.model.half()
+
+
+def diverge(learn):
+    learn.model[1][-1].bias.data[0] = torch.inf
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"classes": ["a"]}, "names no classes"),
-        ({"classes": "chest"}, "names no classes"),
-        ({"classes": [1, 2]}, "names no classes"),
-        ({"size": "big"}, "cannot be used"),
-        ({"size": 20000}, "32 to 1024"),
-        ({"classes": ["a", "b", "c"]}, "do not fit"),
+        (pool_by_maximum, "other layers"),
+        (use_other_activation, "other layers"),
+        (halve_precision, "kind float16"),
+        (diverge, "no numbers"),
     ],
 )
-def test_cards_that_cannot_be_used(learn, tmp_path, change, words):
-    file = save_model(learn, tmp_path / "m") / "model.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+def test_models_that_would_come_back_as_others(learn, tmp_path, change, words):
+    "They have the same tensors' names and shapes, and would answer otherwise when they are loaded."
+    change(learn)
     with pytest.raises(BadModel, match=words):
-        load_model(tmp_path / "m")
+        save_model(learn, tmp_path / "m")
+    assert not list(tmp_path.iterdir())
 
 
-def test_models_that_cannot_be_loaded(learn, tmp_path):
+@pytest.mark.parametrize("vocab", [["a", "a"], ["truth", "b"], ["", "b"]])
+def test_class_names_that_cannot_be_used_are_not_saved(learn, tmp_path, vocab):
+    learn = SimpleNamespace(dls=SimpleNamespace(vocab=vocab))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(saved, "check_learner", lambda learn: None)
+        with pytest.raises(BadModel, match="cannot be saved"):
+            save_model(learn, tmp_path / "m")
+
+
+def test_what_is_no_learner(learn, tmp_path):
+    for thing in (learn.model, learn.dls, "m", None):
+        with pytest.raises(ValueError, match="needs a learner"):
+            save_model(thing, tmp_path / "m")
+
+
+# ---- writing ----
+
+
+@pytest.mark.slow(seconds=2)
+def test_nothing_else_is_overwritten(learn, tmp_path):
     save_model(learn, tmp_path / "m")
-    (tmp_path / "m/model.json").write_text("{")
-    with pytest.raises(BadModel, match=r"no readable model\.json"):
-        load_model(tmp_path / "m")
-    (tmp_path / "m/model.json").write_text("[]")
-    with pytest.raises(BadModel, match="names no classes"):
-        load_model(tmp_path / "m")
-    (tmp_path / "m/model.safetensors").write_bytes(b"half of it")
+    (tmp_path / "m/notes.txt").write_text("mine")
+    with zipfile.ZipFile(tmp_path / "films.zip", "w") as archive:
+        archive.writestr("film.png", b"x")
+    # A letter is a zip too, under another name.
+    (tmp_path / "letter.docx").write_bytes((tmp_path / "films.zip").read_bytes())
+    # Somebody else's weights have the same name; and a folder may have a file's.
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights/model.safetensors").write_text("mine")
+    (tmp_path / "folders/model.json").mkdir(parents=True)
+    (tmp_path / "folders/model.safetensors").mkdir()
+    before = names(tmp_path)
+
+    for name in ("m", "films.zip", "letter.docx", "weights", "folders"):
+        with pytest.raises(BadModel, match="another name"):
+            save_model(learn, tmp_path / name)
+    assert (tmp_path / "m/notes.txt").read_text() == "mine"
+    assert (tmp_path / "weights/model.safetensors").read_text() == "mine"
+    assert names(tmp_path) == before
+    for name in ("films.zip", "letter.docx"):
+        with zipfile.ZipFile(tmp_path / name) as archive:
+            assert archive.namelist() == ["film.png"]
+
+
+def break_moves(monkeypatch, failing, error):
+    "Let the moves of these numbers (from 1) fail."
+    move = os.replace
+    calls = []
+
+    def replace(old, new):
+        calls.append(old)
+        if len(calls) in failing:
+            raise error
+        move(old, new)
+
+    monkeypatch.setattr(saved.os, "replace", replace)
+
+
+@pytest.mark.parametrize("error", [PermissionError("in use"), KeyboardInterrupt()])
+@pytest.mark.parametrize("failing", [{1}, {2}])
+def test_a_move_that_fails(model, learn, monkeypatch, failing, error):
+    "Whichever of the two moves it is: the earlier model is there again, and nothing else."
+    before = card_of(model)
+    break_moves(monkeypatch, failing, error)
+    with pytest.raises(type(error)):
+        save_model(learn, model)
+    assert load_model(model).card == before
+    assert names(model.parent) == ["model"]
+
+
+def test_an_earlier_model_that_cannot_be_put_back_is_kept(model, learn, monkeypatch):
+    "Both errors say where it is: that of saving, and that of loading."
+    before = card_of(model)
+    break_moves(monkeypatch, {2, 3, 4}, PermissionError("in use"))
+    with pytest.raises(OSError, match="The earlier model is whole: it is") as error:
+        save_model(learn, model)
+    monkeypatch.undo()
+    (rescued,) = model.parent.glob("model.saving-*/old0")
+    assert str(rescued) in str(error.value)
+    with pytest.raises(BadModel, match="was interrupted, the earlier model is") as error:
+        load_model(model)
+    assert str(rescued) in str(error.value)
+    assert load_model(rescued).card == before
+
+
+KILLED = """
+import os, signal, sys
+from rsna_cls import load_model, save_model
+learn = load_model(sys.argv[1])
+move, calls = os.replace, []
+def replace(old, new):
+    calls.append(old)
+    if len(calls) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    move(old, new)
+os.replace = replace
+save_model(learn, sys.argv[1], scores={"new": 1})
+"""
+
+
+@pytest.mark.slow(seconds=8)
+def test_a_process_that_is_killed_between_the_two_moves(model):
+    "The earlier model is where `load_model` says."
+    before = card_of(model)
+    run = subprocess.run([sys.executable, "-c", KILLED, model])
+    assert run.returncode == -signal.SIGKILL
+    (rescued,) = model.parent.glob("model.saving-*/old0")
+    with pytest.raises(BadModel, match="was interrupted") as error:
+        load_model(model)
+    assert str(rescued) in str(error.value)
+    rescued.rename(model)
+    assert load_model(model).card == before
+
+
+@pytest.mark.parametrize("name", ["m", "m.zip"])
+def test_a_full_disk_leaves_the_old_one(learn, tmp_path, monkeypatch, name):
+    save_model(learn, tmp_path / name, scores=SCORES)
+    write = Path.write_bytes
+
+    def full(file, content):
+        write(file, content[:1000])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        save_model(learn, tmp_path / name)
+    monkeypatch.undo()
+    assert load_model(tmp_path / name).card["scores"] == SCORES
+    assert names(tmp_path) == [name]
+
+
+@pytest.mark.slow(seconds=4)
+@pytest.mark.parametrize("name", ["m", "m.zip"])
+def test_two_that_save_at_once(first_learner, tmp_path, name):
+    "Each finishes, one of the two models is there in the end, whole, and nothing else."
+    learners = [deepcopy(first_learner) for _ in range(2)]
+    learners[1].model[1][-1].bias.data += 1
+    errors = []
+
+    def save_often(number, learn):
+        try:
+            for _ in range(3):
+                save_model(learn, tmp_path / name, scores={"number": number})
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=save_often, args=args) for args in enumerate(learners)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    again = load_model(tmp_path / name)
+    expected = learners[again.card["scores"]["number"]]
+    assert torch.equal(again.model[1][-1].bias, expected.model[1][-1].bias)
+    assert names(tmp_path) == [name]
+
+
+def test_a_move_in_between_by_another_process(learn, model, kept, monkeypatch):
+    "Another process puts its model there after ours has moved the earlier one away."
+    move = os.replace
+    calls = []
+
+    def replace(old, new):
+        calls.append(old)
+        if len(calls) == 2:
+            shutil.copytree(kept, model)
+        move(old, new)
+
+    monkeypatch.setattr(saved.os, "replace", replace)
+    save_model(learn, model, scores={"ours": 1})
+    assert load_model(model).card["scores"] == {"ours": 1}
+    assert names(model.parent) == ["model"]
+
+
+# ---- what is no model, or a hostile one ----
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"format": "rsna_cls model 2"}, "newer version of rsna_cls"),
+        ({"format": "rsna_cls model 99999999999"}, "its format is not"),
+        ({"format": "pickle"}, "its format is not"),
+        ({"format": 1}, "its format is not"),
+        ({"architecture": "ResNet50"}, "architecture"),
+        ({"architecture": ["ResNet18, GAP, Linear"]}, "architecture"),
+        ({"classes": None}, "names no classes"),
+        ({"classes": []}, "names no classes"),
+        ({"classes": ["a"]}, "names no classes"),
+        ({"classes": "chest"}, "names no classes"),
+        ({"classes": {"a": 0, "b": 1}}, "names no classes"),
+        ({"classes": [1, 2]}, "names no classes"),
+        ({"classes": ["a", ["b"]]}, "names no classes"),
+        ({"classes": ["a", ""]}, "names no classes"),
+        ({"classes": ["a", "a"]}, "the same name"),
+        ({"classes": ["a", "truth"]}, "cannot be called 'truth'"),
+        ({"classes": ["a", "b", "c"]}, "do not fit a ResNet18 with 3"),
+        ({"classes": [f"c{i}" for i in range(100)]}, "do not fit"),
+        ({"size": "big"}, "cannot be used"),
+        ({"size": "96"}, "cannot be used"),
+        ({"size": 96.0}, "cannot be used"),
+        ({"size": True}, "cannot be used"),
+        ({"size": [96]}, "cannot be used"),
+        ({"size": 0}, "32 to 1024"),
+        ({"size": -96}, "32 to 1024"),
+        ({"size": 10**9}, "32 to 1024"),
+        ({"size": 10**400}, "32 to 1024"),
+        ({"mean": [0.5, 0.5, 0.5]}, "what it says of mean"),
+        ({"mean": 0.485}, "what it says of mean"),
+        ({"std": [0.229, 0.224]}, "what it says of std"),
+        ({"std": ["0.229", "0.224", "0.225"]}, "what it says of std"),
+        ({"std": [10**400] * 3}, "what it says of std"),
+        ({"films": -1}, "what it says of films"),
+        ({"films": "12"}, "what it says of films"),
+        ({"fingerprint": 3}, "what it says of fingerprint"),
+        ({"versions": []}, "what it says of versions"),
+        ({"parent": "../../other/model"}, "what it says of parent"),
+        ({"weights": "../../etc/passwd"}, "what it says of weights"),
+        ({"weights": "0" * 64}, "belongs to other weights"),
+    ],
+)
+def test_cards_that_cannot_be_used(model, change, words):
+    change_card(model, **change)
+    with pytest.raises(BadModel, match=words):
+        load_model(model)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"\x80\x04}.",
+        b"[]",
+        b"null",
+        b'"model"',
+        b"[" * 100_000,
+        b'{"size":' * 100_000,
+        b'{"size": 96, "classes": ["a", "b"], "size": 64}',
+        b'{"size": 96, "classes": ["a", "b"], "scores": NaN}',
+        b'{"size": 96, "classes": ["a", "b"], "scores": -Infinity}',
+        b'{"size": ' + b"9" * 10_000 + b"}",
+        '{"size": 96, "classes": ["a", "b"]}'.encode("utf-16"),
+        b'{"size": 96, "classes": ["a", "\xff"]}',
+        b"\0" * 1000,
+        b" " * (2**24 + 1),
+    ],
+    ids=lambda content: repr(content[:20]),
+)
+def test_files_that_are_no_card(model, content):
+    replace_file(model / "model.json", content)
+    with pytest.raises(BadModel, match="not a saved model"):
+        load_model(model)
+
+
+def test_a_card_that_was_edited_on_windows(model):
+    "A mark at the beginning (BOM) and other ends of lines do no harm."
+    text = (model / "model.json").read_text().replace("\n", "\r\n")
+    replace_file(model / "model.json", text.encode("utf-8-sig"))
+    assert load_model(model).card["size"] == 96
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"0.0.weight": torch.full((64, 3, 7, 7), torch.nan)}, "no numbers"),
+        ({"1.2.bias": torch.tensor([0, torch.inf])}, "no numbers"),
+        ({"0.1.running_var": torch.full((64,), -torch.inf)}, "no numbers"),
+        ({"1.2.bias": torch.zeros(2, dtype=torch.float16)}, "kind float16"),
+        ({"1.2.bias": torch.zeros(2, dtype=torch.float64)}, "kind float64"),
+        ({"1.2.bias": torch.zeros(2, dtype=torch.int64)}, "kind int64"),
+        ({"1.2.bias": torch.zeros(2, dtype=torch.complex64)}, "kind complex64"),
+        ({"1.2.bias": torch.zeros(2, dtype=torch.float8_e5m2)}, "kind float8"),
+        ({"0.1.num_batches_tracked": torch.tensor(0.0)}, "kind float32"),
+        ({"1.2.bias": torch.zeros(1, 2)}, "another shape"),
+        ({"1.2.bias": torch.zeros(0)}, "another shape"),
+        ({"1.2.weight": torch.zeros(512, 2)}, "another shape"),
+        ({"1.2.bias": None}, "bias is missing"),
+        ({"more": torch.zeros(3)}, "more is no part"),
+        ({"gate.other": torch.zeros(3)}, "gate.other is no part"),
+    ],
+)
+def test_tensors_that_do_not_fit(model, changes, words):
+    change_tensors(model, **changes)
+    with pytest.raises(BadModel, match=rf"do not fit a ResNet18 with 2 classes.*{words}"):
+        load_model(model)
+
+
+def safetensors_file(header, data=b""):
+    "A safetensors file with this header, whether or not it is right."
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def entry(first, last, shape, dtype="F32"):
+    return dict(dtype=dtype, shape=shape, data_offsets=[first, last])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"half of it",
+        pickle.dumps({"1.2.bias": [0.0, 0.0]}),
+        struct.pack("<Q", 2**63) + b"{}",
+        struct.pack("<Q", 2**64 - 1) + b"{}",
+        struct.pack("<Q", 90_000_000) + b"{}",
+        safetensors_file(b"[]"),
+        safetensors_file(b"[" * 10_000),
+        safetensors_file(b'{"\xff": {}}'),
+        safetensors_file(dict(a=entry(0, 32, [8]), b=entry(16, 48, [8])), b"\0" * 48),
+        safetensors_file(dict(a=entry(32, 64, [8])), b"\0" * 64),
+        safetensors_file(dict(a=entry(64, 32, [8])), b"\0" * 64),
+        safetensors_file(dict(a=entry(0, 64, [3])), b"\0" * 64),
+        safetensors_file(dict(a=entry(0, 64, [-16])), b"\0" * 64),
+        safetensors_file(dict(a=entry(0, 64, [2**40, 2**40])), b"\0" * 64),
+        safetensors_file(dict(a=entry(0, 8, [8], "F8_E8M0")), b"\0" * 8),
+        safetensors_file(dict(a=entry(0, 64, [16], "X")), b"\0" * 64),
+        safetensors_file(dict(a=entry(0, 64, [16])), b"\0" * 60),
+    ],
+    ids=lambda content: repr(content[:20]),
+)
+def test_tensors_files_that_lie(model, content):
+    replace_file(model / "model.safetensors", content)
     with pytest.raises(BadModel, match="damaged or missing"):
-        load_model(tmp_path / "m")
-    (tmp_path / "x.pkl").write_bytes(pickle.dumps({}))
-    with pytest.raises(BadModel, match="not a saved model"):
-        load_model(tmp_path / "x.pkl")
-    with zipfile.ZipFile(tmp_path / "z.zip", "w") as archive:
-        archive.writestr("else.txt", "x")
-    with pytest.raises(BadModel, match="not a saved model"):
-        load_model(tmp_path / "z.zip")
+        load_model(model)
+
+
+def test_a_tensors_file_that_was_cut_off(model):
+    file = model / "model.safetensors"
+    replace_file(file, file.read_bytes()[:-1])
+    with pytest.raises(BadModel, match="damaged or missing"):
+        load_model(model)
+
+
+def test_a_tensors_file_of_which_a_bit_fell_over(model):
+    file = model / "model.safetensors"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    replace_file(file, content)
+    for load in (load_model, Gate.load):
+        with pytest.raises(BadModel, match="belongs to other weights"):
+            load(model)
+
+
+def test_the_card_of_another_model(model, learn, tmp_path):
+    learn.model[1][-1].bias.data += 1
+    other = save_model(learn, tmp_path / "other")
+    replace_file(model / "model.json", (other / "model.json").read_bytes())
+    with pytest.raises(BadModel, match="belongs to other weights"):
+        load_model(model)
+
+
+@pytest.mark.parametrize("name", ["model.json", "model.safetensors"])
+def test_files_that_are_too_large_are_not_read(model, name, monkeypatch):
+    monkeypatch.setitem(saved._LARGEST, name, 100)
+    with pytest.raises(BadModel, match=f"its {name} is too large"):
+        load_model(model)
+
+
+@pytest.mark.parametrize("name", ["model.json", "model.safetensors"])
+@pytest.mark.parametrize("kind", ["missing", "folder", "link into nowhere", "pipe", "device"])
+def test_one_of_the_two_is_no_file(model, name, kind):
+    file = model / name
+    file.unlink()
+    if kind == "folder":
+        file.mkdir()
+    elif kind == "link into nowhere":
+        file.symlink_to(model / "nowhere")
+    elif kind == "pipe":
+        os.mkfifo(file)
+    elif kind == "device":
+        file.symlink_to("/dev/zero")
+    with pytest.raises(BadModel, match=f"it has no {name}"):
+        load_model(model)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("nowhere", "there is no saved model"),
+        ("m.pkl", "they can run programs"),
+        ("m.pth", "it has no model.json"),  # torch's files are zips
+        ("letter.txt", "not a saved model"),
+        ("else.zip", "it has no model.json"),
+        ("damaged.zip", "not a saved model"),
+        ("encrypted.zip", "cannot be read"),
+        ("twice.zip", "more than one model.json"),
+        ("deep.zip", "it has no model.json"),
+        ("model/model.json", "give the folder it lies in"),
+        ("model/model.safetensors", "give the folder it lies in"),
+        (".", "it has no model.json"),
+        ("\0", "cannot be read|there is no saved model"),
+    ],
+)
+def test_paths_that_are_no_saved_model(model, tmp_path, name, words):
+    (tmp_path / "m.pkl").write_bytes(pickle.dumps({}))
+    (tmp_path / "letter.txt").write_text("Dear colleague")
+    torch.save({}, tmp_path / "m.pth")
+    card = (model / "model.json").read_bytes()
+    for file, members in {
+        "else.zip": ["else.txt"],
+        "twice.zip": ["a/model.json", "b/model.json", "a/model.safetensors"],
+        "deep.zip": ["../../model.json", "a/b/model.safetensors"],
+    }.items():
+        with zipfile.ZipFile(tmp_path / file, "w") as archive:
+            for member in members:
+                archive.writestr(member, card)
+    (tmp_path / "damaged.zip").write_bytes((tmp_path / "else.zip").read_bytes()[:40])
+
+    # A bit in its header says that a member is encrypted.
+    with zipfile.ZipFile(tmp_path / "encrypted.zip", "w") as archive:
+        archive.writestr("model.json", card)
+    content = bytearray((tmp_path / "encrypted.zip").read_bytes())
+    content[6] |= 1
+    content[content.index(b"PK\1\2") + 8] |= 1
+    (tmp_path / "encrypted.zip").write_bytes(content)
+
+    with pytest.raises(BadModel, match=words):
+        load_model(tmp_path / name)
+
+
+def test_a_zip_that_is_damaged_inside(learn, tmp_path):
+    file = save_model(learn, tmp_path / "m.zip")
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(BadModel, match="may be damaged"):
+        load_model(file)
+
+
+def test_no_pickle_is_opened(model, monkeypatch, tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "ran"), "w"))
+
+    torch.save(Evil(), tmp_path / "evil.pth")
+    (tmp_path / "evil.pkl").write_bytes(pickle.dumps(Evil()))
+    replace_file(model / "model.safetensors", pickle.dumps(Evil()))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/model.json").write_bytes(pickle.dumps(Evil()))
+    for path in (tmp_path / "evil.pth", tmp_path / "evil.pkl", model, tmp_path / "other"):
+        with pytest.raises(BadModel):
+            load_model(path)
+        with pytest.raises(BadModel):
+            Gate.load(path)
+    assert not (tmp_path / "ran").exists()
+
+
+# ---- ONNX ----
+
+
+@pytest.fixture(scope="session")
+def onnx_file(first_learner, tmp_path_factory):
+    "A network written as ONNX."
+    pytest.importorskip("onnx")
+    from rsna_cls import export_onnx
+
+    return export_onnx(first_learner, tmp_path_factory.mktemp("onnx") / "m.onnx")
+
+
+def answers(file, films):
+    "What ONNX Runtime makes of a batch of films: logits, probabilities, maps."
+    runtime = pytest.importorskip("onnxruntime")
+    session = runtime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    return session.run(["logits", "probabilities", "maps"], {"films": films})
+
+
+@pytest.mark.parametrize("n", [1, 6])
+def test_onnx_answers_as_the_model_does(onnx_file, learn, course, n):
+    films = film_files(course / "val")[:n]
+    batch = torch.cat(list(film_batches(learn, films)))
+    logits, probabilities, maps = answers(onnx_file, batch.numpy())
+    learn.model.eval()
+    with torch.no_grad():
+        expected = learn.model(batch)
+    np.testing.assert_allclose(logits, expected, atol=1e-5)
+    table = predict(learn, films)
+    np.testing.assert_allclose(probabilities, table[["abd", "chest"]], atol=1e-5)
+    chest = cam(learn, films, "chest")
+    np.testing.assert_allclose(maps[:, 1], chest, atol=1e-5)
+    bias = learn.model[1][-1].bias.detach().numpy()
+    np.testing.assert_allclose(maps.mean((2, 3)) + bias, logits, atol=1e-5)
+
+
+def test_onnx_says_how_to_prepare_a_film(onnx_file, learn, course):
+    "Who follows the metadata gets what `predict` gets."
+    from PIL import Image
+
+    runtime = pytest.importorskip("onnxruntime")
+    about = runtime.InferenceSession(onnx_file).get_modelmeta().custom_metadata_map
+    assert set(about) == {"classes", "size", "mean", "std", "preparation", "use"}
+    size = int(about["size"])
+    film = course / "val/chest/chest1.png"
+    grey = np.asarray(Image.open(film).convert("L").resize((size, size), Image.Resampling.BILINEAR))
+    three = np.stack([grey / 255] * 3, -1)
+    normalised = (three - json.loads(about["mean"])) / json.loads(about["std"])
+    batch = normalised.transpose(2, 0, 1)[None].astype(np.float32)
+    np.testing.assert_allclose(batch, film_tensor(film, size), atol=1e-5)
+
+    _, probabilities, _ = answers(onnx_file, batch)
+    row = predict(learn, film).iloc[0]
+    for name, probability in zip(json.loads(about["classes"]), probabilities[0], strict=True):
+        assert abs(row[name] - probability) < 1e-5
+
+
+@pytest.mark.slow(seconds=2)
+def test_onnx_leaves_the_learner_as_it_was(learn, tmp_path):
+    pytest.importorskip("onnx")
+    from rsna_cls import export_onnx
+
+    learn.model.train()
+    before = weights_digest(learn.model.state_dict())
+    (tmp_path / "m.onnx").write_text("an earlier one")
+    export_onnx(learn, str(tmp_path / "m.onnx"))
+    assert learn.model.training
+    assert weights_digest(learn.model.state_dict()) == before
+    assert names(tmp_path) == ["m.onnx"]
+    assert (tmp_path / "m.onnx").stat().st_size > 40e6
+
+
+def test_onnx_without_the_package(learn, tmp_path, monkeypatch):
+    from rsna_cls import export_onnx
+
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(ImportError, match=r'pip install "rsna_cls\[onnx\]"'):
+        export_onnx(learn, tmp_path / "m.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_onnx_of_other_models(course, tmp_path):
+    pytest.importorskip("onnx")
+    from rsna_cls import export_onnx
+
+    usual_head = vision_learner(dataloaders(course, size=64, bs=4), resnet18, pretrained=False)
+    with pytest.raises(BadModel, match="only a ResNet18"):
+        export_onnx(usual_head, tmp_path / "m.onnx")
+    with pytest.raises(ValueError, match="ends in .onnx"):
+        export_onnx(film_learner(usual_head.dls, None), tmp_path / "m.pth")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda table: table.to_dict("records"),
+        lambda table: table[["file", "truth"]],
+        lambda table: dict(predictions=table),
+    ],
+)
+def test_scores_that_name_films_are_refused(learn, course, tmp_path, make):
+    "Their folders may be called like patients."
+    table = predict(learn, film_files(course / "val"))
+    with pytest.raises(BadModel, match="names of films"):
+        save_model(learn, tmp_path / "m", scores=make(table))
+    assert not (tmp_path / "m").exists()
+
+
+def test_somebody_else_s_pair_of_files_is_not_replaced(learn, tmp_path):
+    "Only what is a card of this library's may be overwritten."
+    folder = tmp_path / "m"
+    folder.mkdir()
+    (folder / "model.json").write_text('{"my": "data"}')
+    (folder / "model.safetensors").write_bytes(b"mine")
     with pytest.raises(BadModel):
-        load_model(tmp_path / "nowhere")
-
-
-def test_a_model_without_a_card_of_its_training(learn, tmp_path):
-    "A card from elsewhere may lack what is known of the training: it is saved again all the same."
-    file = save_model(learn, tmp_path / "m") / "model.json"
-    card = json.loads(file.read_text())
-    file.write_text(json.dumps({"classes": card["classes"], "size": card["size"]}))
-    again = load_model(save_model(load_model(tmp_path / "m"), tmp_path / "n"))
-    assert again.card["films"] == 0
-    assert again.card["classes"] == ["abd", "chest"]
+        save_model(learn, folder)
+    assert (folder / "model.safetensors").read_bytes() == b"mine"

@@ -8,6 +8,8 @@ import ipywidgets
 import matplotlib.pyplot as plt
 import pytest
 import torch
+from fastai.vision.learner import create_head
+from torch import nn
 
 from conftest import HERE
 from rsna_cls import (
@@ -170,3 +172,69 @@ def test_films_that_are_not_there(learn, course, film):
     for ask in (frames.maps, frames.frame):
         with pytest.raises(ValueError, match="film must be a whole number from 0 to 1, not"):
             ask(film, "grad_cam")
+
+
+# --- names, and what cannot be drawn -------------------------------------------------------------
+
+
+def test_folders_are_not_named_for_they_may_bear_patients_names(learn, course, tmp_path):
+    folder = tmp_path / "chest" / "Doe^Jane"
+    folder.mkdir(parents=True)
+    film = folder / "film7.png"
+    film.write_bytes(film_files(course / "test")[0].read_bytes())
+    explorer = cam_explorer(learn, tmp_path)
+    menu, *_, out = explorer.children
+    assert menu.options == (("1 · film7.png", 0),)
+    assert "film7.png" in out.value
+    assert "Doe^Jane" not in out.value
+
+
+def test_names_are_no_html(learn, course, tmp_path, monkeypatch):
+    "Of files, of classes, in questions and answers."
+    mean = "<img src=x onerror=alert(1)>"
+    monkeypatch.setattr("rsna_cls.widgets.class_names", lambda learn: ["abd", mean])
+    film = tmp_path / "<b>1&2.png"
+    film.write_bytes(film_files(course / "test")[0].read_bytes())
+    out = cam_explorer(learn, film, mean).children[-1].value
+    assert out.count("<img ") == 1
+    assert "<b>" not in out
+    assert "&lt;b&gt;1&amp;2.png" in out
+
+    card = quiz(mean, [mean, "b"], "b", mean)
+    answers, verdict = card.children[1].children
+    answers.value = mean
+    assert "<img" not in card.children[0].value + verdict.value
+
+
+def test_a_method_that_the_model_does_not_allow_is_said_below_the_controls(learn, course):
+    "In a notebook an error in a callback would be seen by nobody."
+    learn.model[1] = create_head(512, 2)
+    controls = cam_explorer(learn, course / "test").children
+    out = controls[-1]
+    assert "<img" in out.value
+    controls[1].value = "cam"
+    assert "<img" not in out.value
+    assert "CAM needs a head of global average pooling" in out.value
+    controls[1].value = "hires_cam"
+    assert "<img" in out.value
+
+
+def test_a_bad_folder_is_an_error_at_once(tmp_path):
+    with pytest.raises(ValueError):
+        augment_explorer(tmp_path)
+
+
+def test_names_that_are_not_as_many_as_classes_are_refused(learn, course):
+    learn.model[1][-1] = nn.Linear(512, 3)
+    with pytest.raises(ValueError, match="3 classes, but the learner has names for 2"):
+        MapFrames(learn, course / "test").frame()
+
+
+def test_one_logit_has_frames_of_both_classes(learn, course):
+    learn.model[1][-1] = nn.Linear(512, 1)
+    frames = MapFrames(learn, course / "test")
+    for method in ("grad_cam", "cam"):
+        for block, maps in frames.maps(0, method).items():
+            assert len(maps) == 2, block
+    signed = frames.maps(0, "cam")[-1]
+    assert torch.allclose(signed[0], -signed[1])

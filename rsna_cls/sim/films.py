@@ -10,7 +10,9 @@ import csv
 import hashlib
 import json
 import math
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +22,7 @@ from numpy.random import Generator
 from PIL import Image
 from tqdm import tqdm
 
+from ..course import user_path
 from rsna_cls.sim.anatomy import (
     add_abdomen,
     add_lungs,
@@ -390,7 +393,7 @@ def simulate_dataset(
     _check_seed(seed)
     if flaws not in (True, False):
         raise ValueError(f"flaws cannot be {flaws!r}: it must be True or False.")
-    dest = Path(dest)
+    dest = user_path(dest)
     _check_new_folder(dest)
     counts = {
         split: _film_counts(split, of_kinds)
@@ -407,7 +410,13 @@ def simulate_dataset(
         leave=False,
         ncols=80,
     )
-    dest.mkdir(parents=True, exist_ok=True)
-    rows = [_write_film(dest, planned) for planned in progress]
-    _write_manifest(dest / "manifest.csv", rows)
+    # Made beside its place, so that an interrupted run leaves nothing half made.
+    dest.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".simulating.", dir=dest.parent) as folder:
+        made = Path(folder)
+        rows = [_write_film(made, planned) for planned in progress]
+        _write_manifest(made / "manifest.csv", rows)
+        dest.mkdir(exist_ok=True)
+        for item in sorted(made.iterdir()):
+            shutil.move(item, dest)
     return dest
