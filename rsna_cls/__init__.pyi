@@ -25,6 +25,7 @@ from .film import READERS as READERS
 from .film import SUFFIXES as SUFFIXES
 from .course import BadFolder as BadFolder
 from .course import Course as Course
+from .course import fault_of_classes as fault_of_classes
 from .course import film_files as film_files
 from .course import film_list as film_list
 from .course import is_film as is_film

@@ -1302,7 +1302,7 @@ _SET_SHOWN = 4  # films of a set that are drawn at most: more would be too small
 _SET_HEIGHT = 300  # of the films of a set (px)
 _SET_WIDEST = 1200  # of one of them (px): a strip is squeezed
 _SET_GAP = 12  # between them (px)
-_TITLE_WIDTH = 58  # of a set (characters)
+_TITLE_WIDTH = 64  # of a set (characters)
 
 
 def _listed(
@@ -1492,4 +1492,6 @@ def show_audit(
     alt = f"Audit of {len(sizes)} films."
     if told:
         alt += f" {'; '.join(told)}."
+    # Laid out once more: what the films leave, which keep their shape, goes to their titles.
+    figure.draw_without_rendering()
     return picture(figure, alt)

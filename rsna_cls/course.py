@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SPLITS', 'RESERVED_NAMES', 'BadFolder', 'is_hidden', 'is_film', 'LeftOut', 'user_path', 'film_files', 'film_list',
-           'Place', 'Course', 'label_of', 'span', 'summary']
+           'Place', 'Course', 'fault_of_classes', 'label_of', 'span', 'summary']
 
 # %% ../nbs/01_course.ipynb #be5f2805
 import mimetypes
@@ -753,6 +753,19 @@ def _fault_of_class(
         return "it is no text (not UTF-8)"
     if any(unicodedata.category(letter) in ("Cc", "Zl", "Zp") for letter in name):
         return "it holds a line break, or another sign that cannot be printed"
+    return ""
+
+
+def fault_of_classes(
+    classes: list[str],  # names, wherever they come from
+) -> str:  # '' where there is none
+    "Why these names cannot be those of classes: what a course folder's may not be, no others may."
+    for name in classes:
+        fault = _fault_of_class(name)
+        if fault:
+            return f"a class cannot be called {ascii(name)}, because {fault}"
+    if len({_spelling(name) for name in classes}) < len(classes):
+        return "two of its classes have the same name, or one written in two ways"
     return ""
 
 # %% ../nbs/01_course.ipynb #392afac4

@@ -44,7 +44,7 @@ from fastai.vision.all import (
 from safetensors.torch import save
 from torch import nn
 
-from .course import RESERVED_NAMES, user_path
+from .course import fault_of_classes, user_path
 from rsna_cls.learner import (
     BadModel,
     LearnedFrom,
@@ -91,12 +91,7 @@ def _wrong_classes(
         return "it names no classes, or only one"
     if not all(isinstance(name, str) and name.strip() for name in classes):
         return "it names no classes: a name is text, and not empty"
-    if len(set(classes)) < len(classes):
-        return "two of its classes have the same name"
-    reserved = [name for name in classes if name in RESERVED_NAMES]
-    if reserved:
-        return f"a class cannot be called {reserved[0]!r}: tables of predictions have such a column"
-    return ""
+    return fault_of_classes(classes)
 
 # %% ../nbs/07_saved.ipynb #a42b13d4
 def _wrong_tensors(
