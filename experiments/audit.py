@@ -1,11 +1,12 @@
-"""What the audit finds and what it misses: the sentences of 16_audit.
+"""What the audit finds and what it misses: the sentences of 18_survey, 19_copies and 21_audit.
 
     RSNA_CLS_DATA=my_films.zip python experiments/audit.py
 
 Marks: new simulated films, sorted into a folder by whether they bear marks; are the marks found?
-Copies: each film of a course beside a changed copy of itself; is the pair found? Different films:
-how many of the pairs that new films make are taken for one picture, or for one source? Five minutes
-on one core.
+Copies: each film of a course beside a changed copy of itself, compressed or brightened, turned,
+inverted or framed; is the pair found? Patients: films of a course in folders of two, some of which
+lie in two parts; are these named? Different films: how many of the pairs that new films make are
+taken for one picture, or for one source? Ten minutes on one core.
 """
 
 import io
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from common import (
     CLASSES,
@@ -26,13 +27,16 @@ from common import (
     Table,
     course,
     made,
+    markdown,
     quiet,
     say,
 )
-from rsna_cls import Course, duplicates, load_film, shortcuts, simulate_film
+from rsna_cls import Course, audit, duplicates, load_film, shortcuts, simulate_film
 
 MARKS = "marks"
 COPIES = "copies"
+TURNED_COPIES = "turned copies"
+PATIENTS = "patients"
 DIFFERENT = "different films"
 ORIGINAL_PAIRS = "pairs of original films"
 WITH_MARKS, WITHOUT_MARKS = "films with marks", "films without marks"
@@ -48,7 +52,7 @@ SIZES = (
 class Count(NamedTuple):
     "How much of something was found."
 
-    question: str  # marks, copies, or pairs of which films
+    question: str  # marks, copies of which kind, patients, or pairs of which films
     films: str  # original or simulated
     what: str  # a kind of mark, a change, or a kind of pair
     found: int  # how many of the n
@@ -147,7 +151,38 @@ def other_gamma(film: Image.Image) -> Image.Image:
     return film.point(lambda grey: 255 * (grey / 255) ** 1.4)
 
 
-CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
+def on_its_side(film: Image.Image) -> Image.Image:
+    "A film turned by a quarter."
+    return film.transpose(Image.Transpose.ROTATE_90)
+
+
+def on_its_head(film: Image.Image) -> Image.Image:
+    "A film turned by half."
+    return film.transpose(Image.Transpose.ROTATE_180)
+
+
+def with_border(film: Image.Image, grey: int) -> Image.Image:
+    "A film with a border, on each side a tenth of its longer side."
+    return ImageOps.expand(film, round(max(film.size) / 10), fill=grey)
+
+
+def with_black_border(film: Image.Image) -> Image.Image:
+    "A film with a black border."
+    return with_border(film, 0)
+
+
+def with_white_border(film: Image.Image) -> Image.Image:
+    "A film with a white border."
+    return with_border(film, 255)
+
+
+def turned_inverted_framed(film: Image.Image) -> Image.Image:
+    "A film on its side, black for white, with a white border, as JPEG."
+    return as_jpeg(with_white_border(ImageOps.invert(on_its_side(film))))
+
+
+Change = Callable[[Image.Image], Image.Image]
+CHANGES: dict[str, Change] = {
     "JPEG": as_jpeg,
     "a third": a_third,
     "1.7 times": enlarged,
@@ -156,30 +191,85 @@ CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
     "three at once": three_at_once,
     "gamma 1.4": other_gamma,
 }
+TURNED: dict[str, Change] = {
+    "on its side": on_its_side,
+    "on its head": on_its_head,
+    "mirrored": ImageOps.mirror,
+    "black for white": ImageOps.invert,
+    "black border": with_black_border,
+    "white border": with_white_border,
+    "on its side, black for white, white border, JPEG": turned_inverted_framed,
+}
+OF_ONE_SOURCE = ("mirrored",)  # of these changes: the picture is another one
 
 
-def count_copies(films: str, what: str) -> Count:
-    "Films of a course whose changed copy is found."
-    folder = Course(course(films))
+def write_copies(path: Path, change: Change, home: Path) -> set[tuple[str, str]]:
+    "A folder of a course's films and their changed copies; which film is whose copy."
+    folder = Course(path)
     pairs = set()
+    for i, file in enumerate(folder.films()):
+        film = load_film(file)
+        name = f"{folder.label(file)}/{i}.png"
+        for split, image in (("train", film), ("val", change(film))):
+            place = home / split / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            image.save(place)
+        pairs.add((f"train/{name}", f"val/{name}"))
+    return pairs
+
+
+def count_copies(question: str, films: str, what: str) -> Count:
+    "Films of a course whose changed copy is found."
+    change = (CHANGES | TURNED)[what]
+    kinds = (SOURCE,) if what in OF_ONE_SOURCE else DUPLICATE
     with tempfile.TemporaryDirectory() as home:
-        for i, file in enumerate(folder.films()):
-            film = load_film(file)
-            name = f"{folder.label(file)}/{i}.png"
-            for split, image in (("train", film), ("val", CHANGES[what](film))):
-                place = Path(home) / split / name
-                place.parent.mkdir(parents=True, exist_ok=True)
-                image.save(place)
-            pairs.add((f"train/{name}", f"val/{name}"))
+        pairs = write_copies(course(films), change, Path(home))
         with quiet():
             table = duplicates(home)
     found = []
     for row in table.itertuples():
         is_own = tuple(sorted((row.film, row.other))) in pairs
-        if is_own and row.kind in DUPLICATE:
+        if is_own and row.kind in kinds:
             found.append(row.likeness)
     least = min(found, default=np.nan)
-    return Count(COPIES, films, what, len(found), len(pairs), float(least), made())
+    return Count(question, films, what, len(found), len(pairs), float(least), made())
+
+
+# --- patients -------------------------------------------------------------------------------------
+
+TWO_PARTS, ONE_PART = "in two parts", "in one part"
+PATIENTS_FOLDER = "a patient's folder in two parts"  # as `audit` calls it
+
+
+def write_patients(path: Path, home: Path) -> dict[str, set[str]]:
+    "Films of a course, two for each patient; which patients lie in two parts, and which in one."
+    folder = Course(path)
+    patients: dict[str, set[str]] = {TWO_PARTS: set(), ONE_PART: set()}
+    for label in folder.classes:
+        files = [file for file in folder.films() if folder.label(file) == label]
+        for number, pair in enumerate(zip(files[::2], files[1::2], strict=False)):
+            patient = f"{label} {number}"
+            is_in_two = number % 2 == 1
+            patients[TWO_PARTS if is_in_two else ONE_PART].add(patient)
+            for split, file in zip(("train", "val" if is_in_two else "train"), pair, strict=True):
+                place = home / split / label / patient / f"{file.stem}.png"
+                place.parent.mkdir(parents=True, exist_ok=True)
+                load_film(file).save(place)
+    return patients
+
+
+def count_patients(films: str) -> Iterator[Count]:
+    "Patients whose folders are named as lying in two parts, of those that do and of the others."
+    with tempfile.TemporaryDirectory() as home:
+        patients = write_patients(course(films), Path(home))
+        with quiet():
+            table = audit(home)
+    named = set()
+    for row in table.itertuples():
+        if row.finding == PATIENTS_FOLDER:
+            named |= {Path(film).parent.name for film in row.films}
+    for what, these in patients.items():
+        yield Count(PATIENTS, films, what, len(these & named), len(these), np.nan, made())
 
 
 # --- pairs ----------------------------------------------------------------------------------------
@@ -208,10 +298,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if ORIGINAL in given.films:
         COUNTS.keep(given.to, count_pairs(ORIGINAL_PAIRS, ORIGINAL, course(ORIGINAL)))
     for films in given.films:
-        for what in CHANGES:
-            row = count_copies(films, what)
-            COUNTS.keep(given.to, [row])
-            say(f"{films}, {what}: {row.found} of {row.n} copies found")
+        COUNTS.keep(given.to, count_patients(films))
+        for question, changes in ((COPIES, CHANGES), (TURNED_COPIES, TURNED)):
+            for what in changes:
+                row = count_copies(question, films, what)
+                COUNTS.keep(given.to, [row])
+                say(f"{films}, {what}: {row.found} of {row.n} copies found")
 
 
 # --- what is quoted -------------------------------------------------------------------------------
@@ -228,8 +320,17 @@ PLURALS = {  # the kinds of mark in the order of the sentence
 
 
 def tables(folder: Path) -> dict[str, str]:
-    "The tables that are quoted: none."
-    return {}
+    "Copies that were turned, inverted or framed."
+    rows = {(row.question, row.films, row.what): row for row in COUNTS.read(folder)}
+    lines = []
+    for what in TURNED:
+        both = [rows[TURNED_COPIES, films, what] for films in (ORIGINAL, SIMULATED)]
+        found = [f"{row.found} of {row.n}" for row in both]
+        kind = SOURCE if what in OF_ONE_SOURCE else "near duplicate"
+        least = np.nanmin([row.likeness for row in both])
+        lines.append([what, kind, *found, f"{least:.3f}"])
+    columns = ["copy", "kind", "original films", "simulated films", "least likeness"]
+    return {"turned": markdown(columns, lines)}
 
 
 def numbers(folder: Path) -> dict[str, str]:
@@ -244,6 +345,10 @@ def numbers(folder: Path) -> dict[str, str]:
             by_mark.append(f"{name} {row.found} of {row.n}")
 
     copies = [row for row in rows.values() if row.question == COPIES]
+    patients = {}
+    for what in (TWO_PARTS, ONE_PART):
+        of_both = [rows[PATIENTS, films, what] for films in (ORIGINAL, SIMULATED)]
+        patients[what] = sum(row.found for row in of_both), sum(row.n for row in of_both)
     pairs = rows[DIFFERENT, SIMULATED, SOURCE]
     twins = sum(rows[DIFFERENT, SIMULATED, what].found for what in DUPLICATE)
     return {
@@ -255,6 +360,8 @@ def numbers(folder: Path) -> dict[str, str]:
         "copied": str(sum(row.n for row in copies if row.what == "JPEG")),
         "copies": f"{sum(row.found for row in copies):,} of {sum(row.n for row in copies):,}",
         "copies_likeness": f"{min(row.likeness for row in copies):.3f}",
+        "patients_two": "{} of {}".format(*patients[TWO_PARTS]),
+        "patients_one": "{} of the {}".format(*patients[ONE_PART]),
         "pairs": f"{pairs.n:,}",
         "pairs_duplicate": str(twins) if twins else "none",
         "pairs_source": str(pairs.found) if pairs.found else "none",

@@ -1,4 +1,4 @@
-"""Lesson 01's recipe in folds, beside rules that know less than the film: 12_crossval's table.
+"""Lesson 01's recipe in folds, beside rules that know less than the film: 14_crossval's table.
 
     RSNA_CLS_DATA=my_films.zip python experiments/folds.py
 

@@ -1,4 +1,4 @@
-"""What the gate lets pass and what it refuses: the tables of 17_gate.
+"""What the gate lets pass and what it refuses: the tables of 22_gate.
 
     RSNA_CLS_DATA=my_films.zip python experiments/gate.py
 
@@ -236,7 +236,7 @@ def count_mistakes(films: str, given) -> Iterator[Splits]:
     """Films like the training films that are refused by mistake, over random splits.
 
     A gate for each split would look at all films hundreds of times. Their points stay the same, so
-    one gate that knows all films gives the points, and the rule of 17_gate is applied to each split
+    one gate that knows all films gives the points, and the rule of 22_gate is applied to each split
     here. That it is the gate's rule is checked for the first split.
     """
     files = Course(course(films)).films()

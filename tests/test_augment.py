@@ -23,6 +23,7 @@ from rsna_cls import (
     empty_dataloaders,
     film_files,
     film_tfms,
+    harmonise,
     load_film,
     plant_marker,
     remake,
@@ -234,21 +235,21 @@ def test_a_new_folder_does_not_land_where_a_link_leads(tmp_path):
 
 def test_a_link_of_the_user_s_is_not_replaced(course, tmp_path):
     (tmp_path / "made").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(BadFolder, match="is there already"):
+    with pytest.raises(BadFolder, match="made is a link that leads nowhere"):
         remake(course, tmp_path / "made")
     assert (tmp_path / "made").is_symlink()
 
 
 def test_a_place_that_cannot_be_written_to(course, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
-    with pytest.raises(BadFolder, match="file cannot be used"):
+    with pytest.raises(BadFolder, match="made cannot be written: .*file is no folder"):
         remake(course, tmp_path / "file/made")
 
     def full(*args, **kwargs):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Image.Image, "save", full)
-    with pytest.raises(BadFolder, match="cannot be used .No space left on device"):
+    with pytest.raises(BadFolder, match="made cannot be written .No space left on device"):
         remake(course, tmp_path / "made")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
@@ -284,8 +285,8 @@ def test_others_may_read_the_new_folder_as_any_other(course, tmp_path):
 
 
 def test_bad_requests_are_refused_in_words(course, tmp_path):
-    (tmp_path / "there").mkdir()
-    with pytest.raises(BadFolder, match="is there already"):
+    (tmp_path / "there/mine").mkdir(parents=True)
+    with pytest.raises(BadFolder, match="is there already, and is not empty"):
         remake(course, tmp_path / "there")
     with pytest.raises(BadFolder, match="has no class 'knee': choose from abd, chest"):
         remake(course, tmp_path / "made", only="knee")
@@ -368,3 +369,48 @@ def test_the_film_that_is_given_stays_as_it_is(change, mode):
     change(film)
     assert film.size == (2000, 40)
     assert film.tobytes() == before
+
+
+@pytest.fixture
+def film():
+    "A film that is all black."
+    return Image.new("L", (150, 100))
+
+
+@pytest.mark.parametrize("side", [0, -0.1, 0.6, float("nan"), "a", None, True, (0.1, 0.1)])
+def test_a_marker_whose_side_is_no_share(film, side):
+    with pytest.raises(ValueError, match="side must lie between 0 and 0.5"):
+        plant_marker(film, side=side)
+
+
+@pytest.mark.parametrize("at", [0.5, "ab", None, (0.1,), (0, 0, 0), (-0.1, 0), (1, 0), (0, "0")])
+def test_a_marker_whose_corner_is_no_pair_of_shares(film, at):
+    with pytest.raises(ValueError, match="at must be two shares"):
+        plant_marker(film, at=at)
+
+
+def test_a_marker_lies_on_the_film_as_a_whole(film):
+    "One that reaches beyond it would be smaller than is said."
+    with pytest.raises(ValueError, match="reach beyond the film"):
+        plant_marker(film, side=0.1, at=(0.99, 0.5))
+    length = round(0.1 * min(film.size))
+    at = (1 - length / film.width, 1 - length / film.height)
+    is_white = np.asarray(plant_marker(film, side=0.1, at=at)) == 255
+    assert is_white[-length:, -length:].all()
+
+
+@pytest.mark.parametrize("share", [0, 1, float("nan"), "a", None, True, [0.5]])
+def test_a_middle_whose_share_is_none(film, share):
+    with pytest.raises(ValueError, match="share must lie between 0 and 1"):
+        black_out(film, share)
+
+
+@pytest.mark.parametrize("side", [0, -1, 1.5, 20_000, float("nan"), "224", None, True, (64, 64)])
+def test_a_square_whose_side_is_no_number_of_pixels(film, side):
+    with pytest.raises(ValueError, match="side must be a whole number"):
+        harmonise(film, side)
+
+
+@pytest.mark.parametrize("side", [64, 64.0, np.int64(64)])
+def test_a_side_of_any_kind_of_whole_number(film, side):
+    assert harmonise(film, side).size == (64, 64)

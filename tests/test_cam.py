@@ -20,14 +20,19 @@ from rsna_cls import (
     BadHead,
     cam,
     cam_atlas,
+    cam_explorer,
     dataloaders,
+    deletion_insertion,
+    empty_dataloaders,
     film_files,
     film_learner,
     film_tensor,
     grad_cam,
     hires_cam,
     map_films,
+    randomization_check,
     resnet_parts,
+    show_cam,
 )
 
 cam_module = importlib.import_module("rsna_cls.cam")  # rsna_cls.cam itself is the function
@@ -329,7 +334,7 @@ def test_the_usual_head_is_refused_for_a_reason(model, x):
 @pytest.mark.parametrize(
     "change, words",
     [
-        (lambda net: nn.Sequential(net, nn.Softmax(1)), "something follows"),
+        (lambda net: nn.Sequential(net, nn.Tanh()), "something follows"),
         (lambda net: nn.Sequential(net.conv1, nn.Flatten(), nn.Linear(64 * 48 * 48, 2)), "become"),
         (
             lambda net: nn.Sequential(
@@ -787,7 +792,7 @@ def test_the_atlas_agrees_with_captum(untrained, few, block):
 
 
 def test_the_atlas_runs_the_films_once_and_leaves_the_model_as_it_was(untrained, x):
-    "Beside them one film of another size, which tells what the ReLU gives."
+    "No other film need be run to know that what a ResNet's parts give are maps."
     runs = []
     handle = untrained.register_forward_hook(lambda model, args, _: runs.append(len(args[0])))
     untrained.train()
@@ -796,7 +801,18 @@ def test_the_atlas_runs_the_films_once_and_leaves_the_model_as_it_was(untrained,
         cam_atlas(untrained, x)
     assert state(untrained) == before
     handle.remove()
-    assert runs == [len(x), 1]
+    assert runs == [len(x)]
+
+
+def test_an_atlas_of_a_number_is_refused(untrained, x):
+    with pytest.raises(ValueError, match="not something of type int"):
+        cam_atlas(untrained, x, layers=-1)
+
+
+@pytest.mark.parametrize("layers", [[], (), iter([])])
+def test_an_atlas_of_no_layers_is_refused(untrained, x, layers):
+    with pytest.raises(ValueError, match="no layers in this list"):
+        cam_atlas(untrained, x, layers=layers)
 
 
 def test_an_error_in_the_atlas_leaves_no_hooks(untrained, x):
@@ -933,13 +949,208 @@ def test_a_small_film_has_a_map_of_one_place_and_a_pool_has_none():
         grad_cam(net, film, layer="avgpool")
 
 
-def test_a_model_that_resizes_its_films_is_mapped_where_torch_says_what_a_layer_gives(x):
+def test_a_model_that_resizes_its_films_is_mapped_as_far_as_they_can_be_followed(x):
     resize = Then(lambda x: nn.functional.interpolate(x, size=(64, 64)))
-    net = nn.Sequential(resize, nn.Sequential(nn.Conv2d(3, 4, 8, 8), nn.BatchNorm2d(4)), nn.Tanh())
-    net = ending_in_average(*net, n_channels=4)
-    assert grad_cam(net, x, layer="1").shape == (8, 8, 8)
-    with pytest.raises(ValueError, match="gives no maps"):
-        grad_cam(net, x, layer="2")
+    steps = [resize, nn.Conv2d(3, 4, 8, 8), nn.Tanh(), Then(torch.sin)]
+    net = ending_in_average(*steps, n_channels=4)
+    for layer in ("1", "2"):
+        assert grad_cam(net, x, layer=layer).shape == (8, 8, 8)
+    with pytest.raises(ValueError, match="brings all films to one size"):
+        grad_cam(net, x, layer="3")
+
+
+class Strip(nn.Module):
+    "Coordinate attention: two pools of a film laid one behind the other, convolved together."
+
+    def __init__(self):
+        super().__init__()
+        self.look = nn.Conv2d(3, 8, 8, 8)
+        self.rows = nn.AdaptiveAvgPool2d((None, 1))
+        self.columns = nn.AdaptiveAvgPool2d((1, None))
+        self.on_strip = nn.Conv2d(8, 8, 1)
+        self.norm = nn.BatchNorm2d(8)
+        self.fc = nn.Linear(8, 2)
+
+    def forward(self, x):
+        maps = self.look(x)
+        strip = torch.cat([self.rows(maps), self.columns(maps).transpose(2, 3)], 2)
+        gates = self.norm(self.on_strip(strip)).sigmoid()
+        down, across = gates.split(maps.shape[2:], 2)
+        return self.fc((maps * down * across.transpose(2, 3)).mean((2, 3)))
+
+
+class OnTokens(nn.Module):
+    "Convolutions on tokens, on attention between them, and on channels that come last."
+
+    def __init__(self):
+        super().__init__()
+        self.look = nn.Conv2d(3, 8, 8, 8)
+        self.on_tokens = nn.Conv2d(1, 8, (1, 8))
+        self.talking_heads = nn.Conv2d(2, 2, 1)
+        self.on_rows = nn.BatchNorm2d(12)
+        self.band = nn.AdaptiveAvgPool2d((7, 1))
+        self.fc = nn.Linear(8, 2)
+
+    def forward(self, x):
+        maps = self.look(x)
+        tokens = maps.flatten(2).transpose(1, 2)
+        summed = self.talking_heads(attention(maps)).mean() + self.band(maps).mean()
+        if maps.shape[2] == 12:
+            summed = summed + self.on_rows(to_channels_last(maps)).mean()
+        return self.fc(self.on_tokens(tokens[:, None])[..., 0].mean(2)) + summed
+
+
+@pytest.mark.parametrize(
+    "net, layer",
+    [(Strip(), name) for name in ("rows", "columns", "on_strip", "norm")]
+    + [(OnTokens(), name) for name in ("on_tokens", "talking_heads", "on_rows", "band")],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_layer_is_not_believed_for_its_type(x, net, layer):
+    "What a convolution, a normalisation or a pool is given tells whether it gives maps."
+    assert grad_cam(net, x, layer="look").shape == (8, 12, 12)
+    for ask in (
+        lambda: grad_cam(net, x, layer=layer),
+        lambda: hires_cam(net, x, layer=layer),
+        lambda: cam_atlas(net, x, layers=["look", layer]),
+        lambda: show_cam(net, x, layer=layer),
+    ):
+        with pytest.raises(ValueError, match="gives no maps"):
+            ask()
+
+
+def test_the_mean_of_a_convolution_over_tokens_is_no_cam(x):
+    net = OnTokens()
+    net.forward = lambda x: net.fc(
+        net.on_tokens(net.look(x).flatten(2).transpose(1, 2)[:, None]).mean((2, 3))
+    )
+    with pytest.raises(BadHead, match="not the averages"):
+        cam(net, x)
+
+
+class OneSize(nn.Module):
+    "A network that looks at its films' size first."
+
+    def __init__(self):
+        super().__init__()
+        self.look = nn.Sequential(nn.Conv2d(3, 8, 8, 8), nn.ReLU())
+        self.talking_heads = nn.Conv2d(2, 2, 1)
+        self.fc = nn.Linear(8, 2)
+
+    def forward(self, x):
+        assert x.shape[2:] == (96, 96)
+        maps = self.look(x)
+        return self.fc(maps.mean((2, 3))) + self.talking_heads(attention(maps)).mean()
+
+
+def test_where_only_one_size_runs_what_is_followed_from_the_film_is_mapped(x):
+    assert grad_cam(OneSize(), x, layer="look").shape == (8, 12, 12)
+    with pytest.raises(ValueError, match="films of one size"):
+        grad_cam(OneSize(), x, layer="talking_heads")
+
+
+# --- films that a network looks at more than once ------------------------------------------------
+
+
+class Looks(nn.Module):
+    "A network that looks at several views of a film, and adds up what it sees."
+
+    def __init__(self, *views):
+        super().__init__()
+        self.look = nn.Sequential(nn.Conv2d(3, 4, 8, 8), nn.ReLU())
+        self.fc = nn.Linear(4, 2)
+        self.views = views
+
+    def forward(self, x):
+        return sum(self.fc(self.look(view(x)).mean((2, 3))) for view in self.views)
+
+
+def whole(x):
+    return x
+
+
+def mirrored(x):
+    return x.flip(3)
+
+
+VIEWS = dict(
+    mirrored=(whole, mirrored),
+    halves=(lambda x: x[..., :48], lambda x: x[..., 48:]),
+    scales=(whole, lambda x: nn.functional.avg_pool2d(x, 2)),
+)
+
+
+@pytest.mark.parametrize("views", VIEWS)
+def test_a_layer_that_runs_several_times_is_refused(x, views):
+    net = Looks(*VIEWS[views])
+    for ask in (
+        lambda: grad_cam(net, x, layer="look"),
+        lambda: cam_atlas(net, x, layers=["look"]),
+        lambda: show_cam(net, x, layer="look"),
+    ):
+        with pytest.raises(ValueError, match="runs it 2 times"):
+            ask()
+
+
+class OfOneSize(nn.Module):
+    "Films are brought to one size, and then only one channel is looked at."
+
+    def __init__(self):
+        super().__init__()
+        self.look = nn.Conv2d(1, 4, 8, 8)
+        self.fc = nn.Linear(4, 2)
+
+    def forward(self, x):
+        small = nn.functional.interpolate(x, (64, 64))[:, :1]
+        return self.fc(self.look(small).mean((2, 3)))
+
+
+def test_a_network_that_brings_films_to_one_size_is_told_so(x):
+    with pytest.raises(ValueError, match="brings all films to one size"):
+        grad_cam(OfOneSize(), x, layer="look")
+
+
+class SurerView(Looks):
+    "It answers with the view that it is surest of: its Linear layer has then the last word."
+
+    def forward(self, x):
+        for view in self.views:
+            answer = self.fc(self.look(view(x)).mean((2, 3)))
+        return answer
+
+
+def test_cam_of_a_film_that_is_looked_at_twice_is_refused(x):
+    with pytest.raises(BadHead, match="looked at in several views"):
+        cam(SurerView(whole, mirrored), x)
+
+
+def test_one_relu_for_all_layers_does_not_stand_in_the_way_of_cam(x):
+    "The last maps are the right ones, for their mean is what goes into the Linear layer."
+    relu = nn.ReLU()
+    net = nn.Sequential(
+        nn.Conv2d(3, 4, 8, 8), relu, nn.Conv2d(4, 4, 1), relu, nn.AdaptiveAvgPool2d(1)
+    )
+    net = nn.Sequential(*net, nn.Flatten(), nn.Linear(4, 2))
+    assert torch.allclose(cam(net, x, 1).mean((1, 2)) + net[-1].bias[1], net(x)[:, 1], atol=1e-5)
+
+
+@pytest.mark.parametrize("is_frozen", [False, True])
+def test_a_layer_that_runs_several_times_in_a_row_is_mapped_where_it_ends(x, is_frozen):
+    "Such as the ReLU of a ResNet's block: what it gives last is what the block gives."
+    net = resnet18(num_classes=2).eval().requires_grad_(not is_frozen)
+    found = grad_cam(net, x, 1, layer="layer4.1.relu", relu=False)
+    assert torch.equal(found, grad_cam(net, x, 1, layer="layer4.1", relu=False))
+
+
+class Temperature(nn.Module):
+    def forward(self, x):
+        return x / 2
+
+
+def test_a_temperature_is_named(learn, x):
+    for last in (Temperature(), nn.Sequential(Temperature(), nn.Softmax(1))):
+        with pytest.raises(BadHead, match="a temperature of 2\\?"):
+            cam(nn.Sequential(learn.model, last), x)
 
 
 BETWEEN = dict(
@@ -1147,6 +1358,30 @@ def test_the_cam_of_one_logit_adds_up(one_logit, x):
         assert torch.allclose(maps.mean((1, 2)) + sign * bias, sign * logit, atol=1e-4)
 
 
+@pytest.mark.parametrize("last", [nn.Sigmoid(), nn.Softmax(1), nn.LogSoftmax(1)])
+def test_maps_are_of_the_logit_whatever_the_network_ends_in(learn, x, last):
+    n_numbers = 1 if isinstance(last, nn.Sigmoid) else 2
+    learn.model[1][-1] = nn.Linear(512, n_numbers)
+    whole = nn.Sequential(learn.model, last)
+    assert torch.equal(cam(whole, x, 1), cam(learn.model, x, 1))
+    for method in (grad_cam, hires_cam):
+        found = method(whole, x, 1, layer="0.0.6", relu=False)
+        assert off(found, method(learn.model, x, 1, layer="0.6", relu=False)) <= TOLERANCE
+    found = cam_atlas(whole, x, layers=["0.0.7"], relu=False)["0.0.7"]
+    assert off(found, cam_atlas(learn.model, x, layers=["0.7"], relu=False)["0.7"]) <= TOLERANCE
+
+
+def test_logits_between_0_and_1_are_mapped_on_these_films(one_logit, x):
+    "To find out that they are no probabilities the network is shown other films, too."
+    body, head = one_logit.model
+    with torch.no_grad():
+        head[-1].weight.mul_(1e-3)
+        head[-1].bias.fill_(0.5)
+    sure = nn.Sequential(body, head, nn.Sigmoid())
+    found = grad_cam(one_logit.model, x, 1, relu=False)
+    assert torch.equal(found, grad_cam(sure, x, 1, layer="0.7", relu=False))
+
+
 def test_one_logit_predicts_by_its_sign(one_logit, x):
     logits = one_logit.model.eval()(x)[:, 0]
     middle = logits.sort().values[len(logits) // 2 - 1 :][:2].mean()  # half lie on either side
@@ -1259,6 +1494,28 @@ def test_traced_models_are_refused_in_words(x):
             method(traced, x)
 
 
+OF_OTHER_CLASSES = dict(
+    cam=cam,
+    grad_cam=grad_cam,
+    hires_cam=hires_cam,
+    cam_atlas=cam_atlas,
+    show_cam=show_cam,
+    named=lambda learn, films: show_cam(learn, films, "foot"),
+    cam_explorer=cam_explorer,
+    explorer_of_own_class=lambda learn, films: cam_explorer(learn, films, "abd"),
+    randomization_check=randomization_check,
+    deletion_insertion=lambda learn, films: deletion_insertion(learn, films, torch.ones(2, 3, 3)),
+)
+
+
+@pytest.mark.parametrize("name", OF_OTHER_CLASSES)
+def test_weights_for_other_classes_than_the_films_are_refused(learn, course, name):
+    learn.training_record.classes = ["abd", "chest"]  # as after a training
+    learn.dls = empty_dataloaders(["foot", "hand"], 96)
+    with pytest.raises(ValueError, match="are for the classes abd, chest"):
+        OF_OTHER_CLASSES[name](learn, film_files(course / "test"))
+
+
 # --- several threads, one learner ----------------------------------------------------------------
 
 
@@ -1321,6 +1578,23 @@ def test_a_film_is_mapped_as_its_file_is(learn, tmp_path, make):
     want = grad_cam(learn, file, "chest", relu=False)
     assert torch.equal(grad_cam(learn, film, "chest", relu=False), want)
     assert torch.equal(grad_cam(learn, [Image.open(file)], "chest", relu=False), want)
+
+
+IN_ORDER = dict(
+    cam=cam,
+    grad_cam=grad_cam,
+    cam_atlas=cam_atlas,
+    show_cam=show_cam,
+    randomization_check=randomization_check,
+    deletion_insertion=lambda learn, films: deletion_insertion(learn, films, torch.ones(2, 3, 3)),
+)
+
+
+@pytest.mark.parametrize("name", IN_ORDER)
+def test_films_in_a_set_are_refused(learn, course, name):
+    "Nobody could tell which map is of which film, or which target is for which."
+    with pytest.raises(ValueError, match="have no order"):
+        IN_ORDER[name](learn, set(film_files(course / "test")))
 
 
 @pytest.mark.parametrize("make", [eight_bit, sixteen_bit])

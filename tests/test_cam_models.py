@@ -72,7 +72,7 @@ def small_maxvit():
 NETWORKS = dict(
     resnet18=Network(
         small("resnet18"),
-        maps=["conv1", "bn1", "relu", "layer3", "layer4.1", "layer4.1.relu"],
+        maps=["conv1", "bn1", "relu", "layer3", "layer4.1", "layer4.1.bn2", "layer4.1.relu"],
         no_maps={"avgpool": AVERAGED, "fc": NO_STACK},
         cam="layer4",
     ),
@@ -96,6 +96,7 @@ NETWORKS = dict(
         maps=["features.4", "avgpool"],
         no_maps={"classifier.6": NO_STACK},
         cam="256 maps become",
+        side=128,
     ),
     mobilenet_v3_small=Network(
         small("mobilenet_v3_small"),

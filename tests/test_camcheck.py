@@ -496,3 +496,22 @@ def test_what_the_model_does_not_take_is_said():
     nn.init.constant_(net.fc.bias, float("nan"))
     with pytest.raises(ValueError, match="training diverged"):
         deletion_insertion(net, torch.randn(2, 3, 64, 64), maps)
+
+
+@pytest.mark.parametrize("masks", [None, {"lung": np.ones((4, 4))}, 3])
+@pytest.mark.parametrize("check", [relevance_mass, pointing_game])
+def test_masks_without_an_order_are_refused(check, masks):
+    with pytest.raises(ValueError, match="masks must be a list of arrays"):
+        check(torch.ones(1, 2, 2), masks)
+
+
+@pytest.mark.parametrize("check", [relevance_mass, pointing_game])
+def test_a_mask_of_what_is_no_number_is_refused(check):
+    with pytest.raises(ValueError, match="a mask must be"):
+        check(torch.ones(1, 2, 2), [np.full((4, 4), np.nan)])
+
+
+@pytest.mark.parametrize("tolerance", ["a", None])
+def test_a_tolerance_that_is_no_number_is_refused(tolerance):
+    with pytest.raises(ValueError, match="tolerance is a share"):
+        pointing_game(torch.ones(1, 2, 2), [np.ones((4, 4))], tolerance)

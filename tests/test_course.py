@@ -8,6 +8,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -19,9 +20,15 @@ from rsna_cls import (
     Course,
     LeftOut,
     Place,
+    as_film,
+    dataloaders,
     film_files,
+    film_format,
     film_list,
     label_of,
+    load_film,
+    name_without_patients,
+    read_film,
     summary,
 )
 
@@ -93,6 +100,16 @@ NEARLY_SPLITS = [
     ("test", "tst"),
     ("test", "hold-out"),
     ("test", "eval"),
+    ("val", "vaild"),
+    ("val", "validaton"),
+    ("val", "validation set"),
+    ("train", "traning"),
+    ("train", "Train "),
+    ("train", "train2"),
+    ("train", "TRAIN"),
+    ("train", "tranin_images"),
+    ("test", "tets"),
+    ("test", "tesst"),
 ]
 
 
@@ -111,18 +128,58 @@ def test_a_folder_that_is_nearly_called_like_a_split_is_named(tmp_path, split, c
 
 
 @pytest.mark.parametrize(
-    "name", ["brain", "valve", "masks", "rest", "text", "testis", "old", "surprises", "strain", "2"]
+    "name",
+    ["brain", "valve", "masks", "rest", "text", "testis", "old", "surprise", "strain", "2"]
+    + ["docs", "notes", "oval", "latest", "trachea", "tibia", "valgus", "deviation", "DOE^JANE"],
 )
-def test_another_folder_is_left_out_and_said(tmp_path, name, capsys):
+def test_another_folder_is_left_out_and_counted(tmp_path, name, capsys):
+    "It may be called like a patient, so its name is not said; nor where a split is missing."
     path = write_course(tmp_path)
     put(path / name / "chest/1.png")
     put(path / name / "2.png")
     course = Course(path)
     assert len(course.films()) == 20
     course.say_left_out()
-    said = f"Left out: 2 films lie beside train/, val/ and test/ ({name}).\n"
+    said = "Left out: 2 films lie beside train/, val/ and test/ (1 folder).\n"
     assert capsys.readouterr().out == said
     assert said.strip().removesuffix(".") in repr(course)
+    shutil.rmtree(path / "train")
+    with pytest.raises(BadFolder, match="another folder that holds folders of films") as error:
+        Course(path)
+    assert f"{name}/" not in str(error.value).replace(str(path), "")
+
+
+@pytest.mark.parametrize("name", ["tests of x", "train_old", "test_maps", "old train", "train_val"])
+def test_another_folder_with_the_name_of_a_split_in_its_own_is_named(tmp_path, name, capsys):
+    path = write_course(tmp_path)
+    put(path / name / "chest/1.png")
+    put(path / name / "2.png")
+    course = Course(path)
+    assert len(course.films()) == 20
+    put(path / "DOE^JANE/3.png")
+    put(path / "DOE^JOHN/4.png")
+    course = Course(path)
+    course.say_left_out()
+    where = f"{name} and 2 other folders"
+    said = f"Left out: 4 films lie beside train/, val/ and test/ ({where}).\n"
+    assert capsys.readouterr().out == said
+    assert said.strip().removesuffix(".") in repr(course)
+
+
+@pytest.mark.parametrize("name", ["train_old", "old train", "train_backup"])
+def test_a_split_and_a_word_more_may_be_the_split_that_is_missing(tmp_path, name):
+    path = write_course(tmp_path)
+    (path / "train").rename(path / name)
+    with pytest.raises(BadFolder, match=f"{name}/ holds folders of films.*: rename it to train/"):
+        Course(path)
+
+
+def test_every_folder_nearly_called_like_a_split_is_named(tmp_path):
+    path = write_course(tmp_path)
+    (path / "train").rename(path / "traning")
+    (path / "val").rename(path / "vaild")
+    with pytest.raises(BadFolder, match="traning/ holds .*; vaild/ holds "):
+        Course(path)
 
 
 def test_a_folder_nearly_called_like_a_split_may_hold_loose_films_or_none(tmp_path):
@@ -142,14 +199,15 @@ def test_a_split_under_a_second_name_is_no_other_folder(tmp_path):
     assert course.left_out == []
 
 
-def test_folders_that_may_be_a_missing_split_are_named(tmp_path):
+def test_folders_that_may_be_a_missing_split_are_counted(tmp_path):
     path = write_course(tmp_path)
     (path / "val").rename(path / "internal")
-    hint = "it holds none; found internal/: if these are the films for val/, rename it"
+    hint = "it holds none; found another folder that holds folders of films: if it holds the films "
+    hint += "for val/, rename it to val/"
     with pytest.raises(BadFolder, match=f"val/ must hold .*{hint}"):
         Course(path)
     shutil.copytree(path / "internal", path / "z")
-    with pytest.raises(BadFolder, match="found internal/, z/: if one of these holds the films"):
+    with pytest.raises(BadFolder, match="found 2 other folders .*: if one of them holds the films"):
         Course(path)
     shutil.copytree(path / "internal", path / ".hidden")
     shutil.rmtree(path / "internal")
@@ -164,6 +222,8 @@ def test_the_right_folder_is_named_where_one_above_or_below_was_given(tmp_path):
         Course(tmp_path / "films")
     with pytest.raises(BadFolder, match="this may be a split itself: give the folder it lies in"):
         Course(tmp_path / "films/data/train")
+    with pytest.raises(BadFolder, match="this may be a class itself: give the folder its split"):
+        Course(tmp_path / "films/data/train/abd")
 
 
 def test_a_split_lacks_a_class_whose_files_are_no_films(tmp_path):
@@ -171,7 +231,7 @@ def test_a_split_lacks_a_class_whose_files_are_no_films(tmp_path):
     for film in (path / "val/abd").iterdir():
         film.rename(film.with_suffix(".txt"))
         film.with_suffix(".txt").write_bytes(b"no film")
-    words = r"it holds \['chest'\]. Left out: 3 files are no films \(abd0.txt, .* in val/abd\)"
+    words = r"it holds 'chest'. Left out: 3 files are no films \(abd0.txt, .* in val/abd\)"
     with pytest.raises(BadFolder, match=words):
         Course(path)
 
@@ -190,6 +250,39 @@ def test_a_film_is_found_by_its_ending_or_its_first_bytes(tmp_path, name):
     assert Course(path).label(film) == "abd"
     assert film in film_files(path / "train")
     assert film in film_list(path)
+
+
+SPARE = ["x.png~", "x.png.bak", "x.PNG.crdownload", "x.png.part", "x.dcm.tmp", "x.png.1"]
+
+
+@pytest.mark.parametrize("name", [*SPARE, "x.png.txt", "IM0001~", "IM0001.part", "x.png.bak~"])
+def test_a_copy_or_an_unfinished_download_is_left_out_and_said(tmp_path, name):
+    "What holds a film, by its first bytes, and is not called like one."
+    path = write_course(tmp_path)
+    put(path / "train/abd" / name)
+    put(path / f"{name}")
+    course = Course(path)
+    assert len(course.films()) == 20
+    assert len(course.surprises()) == 1
+    words = "2 files are copies or unfinished downloads, by their names"
+    assert words in course.left_out_in_words()
+    assert name in course.left_out_in_words()
+
+
+@pytest.mark.parametrize("name", ["x (copy).png", "x - Copy.PNG", "x.png.dcm", "old.png", "1.2.3"])
+def test_a_copy_called_like_a_film_is_one(tmp_path, name):
+    path = write_course(tmp_path)
+    assert put(path / "train/abd" / name) in Course(path).films()
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>no film", PNG[:100]])
+def test_what_is_called_like_a_film_is_never_dropped(tmp_path, content):
+    "Empty, a web page, half a film: load_film refuses it, and training stops there."
+    path = write_course(tmp_path)
+    film = put(path / "train/abd/x.png", content)
+    assert film in Course(path).films()
+    with pytest.raises(BadFilm, match="x.png"):
+        summary(path)
 
 
 def test_a_dicom_file_without_an_ending_is_a_film(tmp_path):
@@ -239,11 +332,33 @@ def test_what_is_no_film_is_left_out_and_said(tmp_path, name, capsys):
     put(path / "train/abd/DOE^JANE" / name, content)
     course = Course(path)
     assert [item.reason for item in course.left_out] == ["no film"]
-    for said in (course.say_left_out, lambda: summary(path), lambda: film_list(path)):
+    words = f"Left out: 1 file is no film ({name}"
+    for said in (course.say_left_out, lambda: film_list(path)):
         said()
         printed = capsys.readouterr().out
-        assert printed.startswith(f"Left out: 1 file is no film ({name}")
+        assert printed.startswith(words)
         assert "DOE" not in printed
+
+
+def test_what_was_left_out_is_said_once(tmp_path, capsys):
+    "A lesson calls one function after the other on one folder: the first says it."
+    path = write_course(tmp_path)
+    put(path / "train/abd/notes.txt", b"no film")
+    summary(path)
+    assert capsys.readouterr().out.startswith("Left out: 1 file is no film (notes.txt")
+    summary(str(path))
+    Course(path).say_left_out()
+    dataloaders(path, size=32)
+    assert capsys.readouterr().out == ""
+    assert "Left out: 1 file" in repr(Course(path))
+
+    # Something new is said, and that it is as before.
+    put(path / "train/abd/more.txt", b"no film")
+    summary(path)
+    assert capsys.readouterr().out.startswith("Left out: 2 files are no films")
+    (path / "train/abd/more.txt").unlink()
+    summary(path)
+    assert capsys.readouterr().out.startswith("Left out: 1 file is no film (notes.txt")
 
 
 def test_notes_at_the_top_and_in_a_split_are_passed_over_and_pictures_are_said(tmp_path):
@@ -268,7 +383,7 @@ def test_only_the_first_names_are_said(tmp_path):
     path = write_course(tmp_path)
     for i in range(10):
         put(path / f"train/abd/{i}.txt", b"no film")
-    words = "10 files are no films (0.txt, 1.txt, 2.txt, and 7 more in train/abd)"
+    words = "10 files are no films (0.txt, 1.txt, 2.txt and 7 more in train/abd)"
     assert Course(path).left_out_in_words() == words
 
 
@@ -413,7 +528,7 @@ def test_a_link_beside_the_splits_is_not_followed(tmp_path):
     "It may lead anywhere: to a whole disk."
     path = write_course(tmp_path / "c")
     link_to_folder(path / "disk", tmp_path)
-    words = "1 link beside train/, val/ and test/ is not followed (disk)"
+    words = "1 link beside train/, val/ and test/ is not followed (1 folder)"
     assert Course(path).left_out_in_words() == words
 
 
@@ -446,7 +561,7 @@ def rename_class(path, name):
         "train",
         "val",
     ]
-    + ["x" * 200, "na", "none", "Nothing", "(a) [b]", "*", "a  b", "~", "chest.png"],
+    + ["x" * 200, "na", "none", "Nothing", "(a) [b]", "*", "a b", "~", "chest.png"],
 )
 def test_names_that_any_class_may_have(tmp_path, name):
     path = rename_class(write_course(tmp_path), name)
@@ -463,6 +578,7 @@ def test_names_that_any_class_may_have(tmp_path, name):
 @pytest.mark.parametrize(
     "name, fault",
     [(name, "missing value") for name in ("NA", "NaN", "nan", "None", "null", "NULL", "<NA>")]
+    + [(name, "nothing of it can be seen") for name in ("\u200b", "\u2060\u3164")]
     + [(name, "blank") for name in ("chest ", " chest", " ", "\u3000x")]
     + [(name, "line break") for name in ("che\nst", "a\tb", "a\x07b", "a\x1b[31mb", "a\u2028b")]
     + [(b"ch\xff", "no text"), (b"\xe9t\xe9", "no text")],
@@ -490,6 +606,15 @@ def test_all_that_pandas_takes_for_a_missing_value_is_refused(tmp_path):
         ("true", "TRUE"),
         ("é", "e\u0301"),
         ("ß", "SS"),
+        ("a", "a\u200b"),  # a blank of no width
+        ("a", "\ufeffa"),
+        ("a-b", "a\u00ad-b"),  # a hyphen that shows only at the end of a line
+        ("a", "a\u034f"),
+        ("1", "1\u2060"),
+        ("a\u200bb", "ab"),
+        ("a b", "a\xa0b"),
+        ("a b", "a\u2009b"),
+        ("a b", "a  b"),
     ],
 )
 def test_two_classes_of_one_name_are_refused(tmp_path, one, other):
@@ -560,8 +685,11 @@ def test_what_is_no_folder_is_refused_in_words(tmp_path):
     for read in (Course, film_files):
         with pytest.raises(BadFolder, match=r"films.zip is not a folder but a file: fetch_data"):
             read(file)
-        for path in (tmp_path / "gone", tmp_path / "films.zip/x", "a\0b", "~nobody_of_this_name/x"):
+        for path in (tmp_path / "gone", tmp_path / "films.zip/x", "~nobody_of_this_name/x"):
             with pytest.raises(BadFolder, match="is not a folder"):
+                read(path)
+        for path in ("a\0b", ""):
+            with pytest.raises(BadFolder, match="is no path"):
                 read(path)
         with pytest.raises(BadFolder, match="is not a folder that can be opened"):
             read(tmp_path / ("x" * 5000))
@@ -616,7 +744,7 @@ def test_what_is_locked_deeper_is_left_out_and_said(tmp_path, locked):
         locked(name)
     course = Course(path)
     assert len(course.films()) == 20
-    words = "3 files or folders cannot be opened (other, train/abd)"
+    words = "3 files or folders cannot be opened (train/abd and 1 other folder)"
     assert course.left_out_in_words() == words
 
 
@@ -627,6 +755,8 @@ def test_splits_of_another_name_are_refused(course):
     ):
         Course(course).films("valid")
     with pytest.raises(ValueError, match="no split is called 'valid'"):
+        Course(course).films_of("valid", "abd")
+    with pytest.raises(ValueError, match="no split is called 'valid'"):
         Course(course, needs=("train", "valid"))
     assert Course(course, needs="train").classes == ["abd", "chest"]
 
@@ -636,7 +766,7 @@ def test_a_course_of_fewer_classes_if_that_is_enough(tmp_path):
     for split in ("train", "val", "test"):
         shutil.rmtree(path / split / "abd")
     assert Course(path, needs=(), fewest=1).classes == ["chest"]
-    with pytest.raises(BadFolder, match=r"two or more classes.*found \['chest'\]"):
+    with pytest.raises(BadFolder, match="two or more classes.*found 'chest'"):
         Course(path, needs=())
 
 
@@ -682,7 +812,7 @@ def test_what_lies_above_a_course_folder_does_not_count(tmp_path):
 def test_what_lies_below_a_class_does_not_count(tmp_path):
     "Also where a patient has the name of a split, and lies in a class the model does not know."
     path = write_course(tmp_path)
-    for name in ("train/chest/test/abd", "train/knee/test/abd", "val/knee/abd"):
+    for name in ("train/chest/test/abd", "train/knee/test/abd", "val/knee/abd"):  # one split each
         shutil.copytree(path / "val/abd", path / name)
     course = Course(path)
     assert label_of(path / "train/chest/test/abd/abd0.png", course.classes) == "chest"
@@ -723,14 +853,87 @@ def test_a_patient_beside_the_splits_may_have_the_name_of_a_class(tmp_path):
     assert label_of(path / "other/abd/1.png", ["abd", "chest"]) == "abd"
 
 
+def test_a_name_without_patients():
+    assert name_without_patients(Path("val/abd/DOE^JANE/1/abd3.png")) == "val/abd/abd3.png"
+    for name in ("val/abd/abd3.png", "knee.png", "val/abd3.png"):
+        assert name_without_patients(name) == name
+
+
 def test_many_names_are_not_all_listed(tmp_path):
     "A folder for each patient where the classes should be."
     path = write_course(tmp_path)
     for i in range(30):
         put(path / f"train/DOE^{i:02}/chest/1.png")
-    words = r"the classes \['DOE\^00', 'DOE\^01', 'DOE\^02'\] and 29 more, but val/ has"
+    words = r"the classes 'DOE\^00', 'DOE\^01', 'DOE\^02' and 29 more, but val/ has"
     with pytest.raises(BadFolder, match=words):
         Course(path)
+
+
+@pytest.mark.parametrize("where", ["train/chest", "train/chest/course", "train/abd/a/b"])
+def test_a_course_folder_below_a_class_of_another(tmp_path, where):
+    "Its films belong to its own classes: for it, for the other, and where only the path is known."
+    path = write_course(tmp_path)
+    inner = Course(write_course(path / where))
+    for film in inner.films():
+        assert film.parts[-2] == inner.label(film) == label_of(film, ["abd", "chest"])
+    shutil.copy(path / "elbow.png", path / "val/chest/more.png")
+
+    outer = Course(path, needs=())
+    assert not set(outer.films()) & set(inner.films())
+    assert [outer.label(film) for film in outer.films()] == [
+        label_of(film, outer.classes) for film in outer.films()
+    ]
+    (left_out,) = [item for item in outer.left_out if item.reason == "course"]
+    assert left_out == LeftOut(path / where, "course")
+    words = r"1 folder in a class is a course folder itself.* \(train/(chest|abd)\)"
+    assert re.search(words, outer.left_out_in_words())
+
+
+def test_two_classes_in_one_path_are_doubtful(tmp_path):
+    "A study of the chest of somebody with a sore abdomen, or the reverse? Nothing is guessed."
+    classes = ["abd", "chest"]
+    for name in ("abd/chest", "chest/abd", "films/chest/MR/abd", "abd/x/chest"):
+        assert label_of(put(tmp_path / name / "1.png"), classes) is None
+        assert label_of(Path(name) / "1.png", classes) is None
+    for name in ("films/chest", "chest/chest", "knee/chest"):
+        assert label_of(put(tmp_path / name / "1.png"), classes) == "chest"
+
+
+@pytest.mark.parametrize(
+    "name", [".9.png.icloud", ".IM0001.icloud", "9.png.nextcloud", "9.png.owncloud", "9.png.cloud"]
+)
+@pytest.mark.parametrize("where", [".", "train", "train/abd", "train/abd/patient"])
+def test_what_is_not_downloaded_is_left_out_and_said(tmp_path, name, where):
+    "A cloud storage keeps the film and leaves a stand-in, which may be hidden."
+    path = write_course(tmp_path)
+    put(path / where / name, b"bplist00")
+    course = Course(path)
+    assert [item.reason for item in course.left_out] == ["not here"]
+    words = f"1 file is in a cloud storage, and not downloaded yet ({name} in "
+    assert course.left_out_in_words().startswith(words)
+    assert len(film_files(path)) == 21
+
+
+def test_a_link_of_git_annex_without_its_film_is_said(tmp_path):
+    path = write_course(tmp_path)
+    link_to_folder(path / "train/abd/9.png", Path("../../.git/annex/objects/SHA256-s9--0.png"))
+    assert Course(path).left_out_in_words().startswith("1 link leads nowhere")
+
+
+def test_the_users_own_folder_is_meant_by_a_tilde_everywhere(tmp_path, monkeypatch):
+    for variable in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    path = write_course(tmp_path / "c")
+    film = "~/c/val/abd/abd0.png"
+    assert load_film(film) == as_film(film) == load_film(path / "val/abd/abd0.png")
+    assert load_film("$HOME/c/val/abd/abd0.png") == load_film(film)
+    assert read_film(film).film == load_film(film)
+    assert film_format(film) == "PNG"
+    assert Course("~/c").label(film) == label_of(film, ["abd", "chest"]) == "abd"
+    monkeypatch.chdir(tmp_path)
+    put(tmp_path / "~/1.png", b"")
+    with pytest.raises(BadFilm, match="the file is empty"):
+        load_film("~/1.png")  # what is really called so comes first
 
 
 def test_a_path_that_does_not_exist_any_more_is_read_as_a_whole(tmp_path):
@@ -750,6 +953,13 @@ def test_arrays_become_films_in_a_list():
     assert np.asarray(films[0]).max() == 199
     assert np.asarray(films[1]).max() == 255
     assert films[2] == Path("knee.png")
+
+
+@pytest.mark.parametrize("films", [None, 7, b"x.png", {"x.png": 1}, pd.DataFrame({"file": []})])
+def test_what_is_no_list_of_films_is_refused(films):
+    "A dict and a table would give their keys and columns for names of files."
+    with pytest.raises(ValueError, match="films must be .* this is of type"):
+        film_list(films)
 
 
 def test_a_stack_of_films_is_not_one_film():

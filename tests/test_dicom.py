@@ -307,6 +307,9 @@ def test_linear_exact(tmp_path):
         dict(RescaleSlope=None, RescaleIntercept=None),
         dict(VOILUTSequence=[]),
         dict(VOILUTSequence=[pydicom.Dataset()]),
+        dict(VOILUTSequence=table([2048], 12)),  # one grey for everything
+        dict(VOILUTSequence=table([], 12)),
+        dict(ModalityLUTSequence=[pydicom.Dataset()]),
         dict(PixelPaddingValue=None),
         dict(PresentationLUTShape=""),
     ],
@@ -314,6 +317,114 @@ def test_linear_exact(tmp_path):
 def test_what_is_not_said_or_forbidden_is_not_used(tmp_path, tags):
     "The film is as without these elements."
     plain = load_film(make_dicom(tmp_path / "a.dcm", RAMP))
+    assert load_film(make_dicom(tmp_path / "b.dcm", RAMP, **tags)) == plain
+
+
+@needs_dcmtk
+@pytest.mark.parametrize(
+    "tags",
+    [
+        dict(ShutterShape="RECTANGULAR", ShutterLeftVerticalEdge=50, ShutterRightVerticalEdge=90),
+        dict(PixelAspectRatio=[1, 2]),
+        dict(PixelSpacing=[0.1, 0.2]),
+        dict(PresentationIntentType="FOR PROCESSING"),
+        dict(PhotometricInterpretation="monochrome1"),
+        dict(PixelData=RAMP.astype("u2").tobytes() + bytes(512)),
+        dict(NumberOfFrames=0),
+        dict(VOILUTFunction="linear"),
+        dict(VOILUTFunction="CUBIC"),
+        dict(VOILUTFunction=" "),
+        dict(WindowCenter=[1000, 7], WindowWidth="3000"),
+        dict(WindowCenter="1000", WindowWidth=[3000, 9, 8]),
+    ],
+)
+def test_what_is_not_followed_is_not_followed_by_dcmtk_either(tmp_path, tags):
+    "Shutters, the shape of pixels, purpose; and what is spelt carelessly is read by both."
+    tags = dict(WindowCenter=2048, WindowWidth=4096) | tags
+    file = make_dicom(tmp_path / "a.dcm", RAMP, **tags)
+    assert difference(greys(file), dcmtk.dcmtk_greys(file, "+Wi", "1")) <= 1
+
+
+@needs_dcmtk
+def test_an_overlay_of_its_own_is_not_drawn(tmp_path):
+    file = make_dicom(tmp_path / "a.dcm", RAMP, WindowCenter=2048, WindowWidth=4096)
+    plain = load_film(file)
+    dataset = pydicom.dcmread(file)
+    rows, columns = RAMP.shape
+    for element, kind, value in [
+        (0x0010, "US", rows),
+        (0x0011, "US", columns),
+        (0x0040, "CS", "G"),
+        (0x0050, "SS", [1, 1]),
+        (0x0100, "US", 1),
+        (0x0102, "US", 0),
+        (0x3000, "OW", bytes([255] * (rows * columns // 8))),
+    ]:
+        dataset.add_new((0x6000, element), kind, value)
+    dataset.save_as(file)
+    assert load_film(file) == plain
+
+
+@pytest.mark.parametrize(
+    "centers, widths",
+    [
+        (["", 2000], ["", 1000]),
+        ([7, 2000], ["", 1000]),
+        (["", 2000, 9], [3, 1000, 9]),
+        ([7, 2000], [0, 1000]),
+        ([2000, 7], [1000]),
+    ],
+)
+def test_the_first_window_that_says_something_counts(tmp_path, centers, widths):
+    "One without a centre, without a width or with a width that is forbidden says nothing."
+    plain = load_film(make_dicom(tmp_path / "a.dcm", RAMP, WindowCenter=2000, WindowWidth=1000))
+    tags = dict(WindowCenter=centers, WindowWidth=widths)
+    assert load_film(make_dicom(tmp_path / "b.dcm", RAMP, **tags)) == plain
+
+
+@pytest.mark.parametrize("width", [0.5, 1])
+@pytest.mark.parametrize("function", [None, "LINEAR", "LINEAR_EXACT"])
+def test_a_window_of_fractions(tmp_path, width, function):
+    "Values from 0 to 1: LINEAR counts in whole numbers, and would make all but one of them white."
+    tags = dict(RescaleSlope=1 / 4096, RescaleIntercept=0, VOILUTFunction=function)
+    tags |= dict(WindowCenter=0.5, WindowWidth=width)
+    film = greys(make_dicom(tmp_path / "a.dcm", RAMP, **tags))
+    shares = np.clip((RAMP / 4096 - 0.5) / width + 0.5, 0, 1)
+    assert np.abs(film - 255 * shares).max() <= 1
+
+
+def test_a_window_of_one_step_among_whole_numbers_is_a_step(tmp_path):
+    tags = dict(RescaleSlope=2, RescaleIntercept=0, WindowCenter=4000, WindowWidth=1)
+    assert set(np.unique(greys(make_dicom(tmp_path / "a.dcm", RAMP, **tags)))) == {0, 255}
+
+
+@pytest.mark.parametrize("voi", ["window", "table"])
+def test_a_few_pixels_do_not_hide_that_a_window_hides_all(tmp_path, voi):
+    pixels = RAMP + 10
+    pixels[:2, :2] = 0
+    tags = {
+        "window": dict(WindowCenter=5, WindowWidth=2),
+        "table": dict(VOILUTSequence=table([0] + [255] * 9, 8)),
+    }[voi]
+    plain = load_film(make_dicom(tmp_path / "a.dcm", pixels))
+    assert load_film(make_dicom(tmp_path / "b.dcm", pixels, **tags)) == plain
+
+
+@pytest.mark.parametrize("name", ["PixelPaddingValue", "BitsStored", "Rows", "RescaleSlope"])
+def test_of_several_numbers_where_there_is_one_the_first_counts(tmp_path, name):
+    "As in DCMTK; the pixels are whole."
+    tags = dict(PixelPaddingValue=0, BitsStored=12, Rows=64, RescaleSlope=-1, RescaleIntercept=4095)
+    plain = load_film(make_dicom(tmp_path / "a.dcm", RAMP, **tags))
+    dataset = pydicom.dcmread(tmp_path / "a.dcm")
+    setattr(dataset, name, [tags[name], 5])
+    dataset.save_as(tmp_path / "b.dcm")
+    assert load_film(tmp_path / "b.dcm") == plain
+
+
+def test_codes_are_read_in_small_letters_too(tmp_path):
+    tags = dict(PresentationLUTShape="INVERSE", WindowCenter=2048, WindowWidth=4096)
+    plain = load_film(make_dicom(tmp_path / "a.dcm", RAMP, **tags))
+    tags["PresentationLUTShape"] = "Inverse "
     assert load_film(make_dicom(tmp_path / "b.dcm", RAMP, **tags)) == plain
 
 
@@ -403,11 +514,16 @@ def test_a_narrow_film_is_not_stretched_by_a_table(tmp_path):
     assert set(greys(file).ravel()) <= {127, 128}
 
 
-def test_a_table_that_is_too_short_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    "descriptor, words",
+    [([5000, 0, 12], "lookup table is shorter than it says"), ([4096, 0], "size of its lookup")],
+)
+@pytest.mark.parametrize("name", ["VOILUTSequence", "ModalityLUTSequence"])
+def test_a_table_that_is_not_what_it_says_is_refused(tmp_path, name, descriptor, words):
     sequence = table(np.arange(4096), 12)
-    sequence[0].LUTDescriptor = [5000, 0, 12]
-    file = make_dicom(tmp_path / "a.dcm", RAMP, VOILUTSequence=sequence)
-    with pytest.raises(BadFilm, match="lookup table is shorter than it says"):
+    sequence[0].LUTDescriptor = descriptor
+    file = make_dicom(tmp_path / "a.dcm", RAMP, **{name: sequence})
+    with pytest.raises(BadFilm, match=words):
         load_film(file)
 
 
@@ -488,7 +604,7 @@ def test_without_preamble(tmp_path, name, ending):
     data = file.read_bytes()
     bare = tmp_path / f"bare{ending}"
     bare.write_bytes(data[132:])
-    assert film_format(data[132:264]) == "DICOM"
+    assert film_format(bare) == "DICOM"
     assert load_film(bare) == load_film(file)
 
 
@@ -561,6 +677,71 @@ def test_a_scanned_film_stored_in_colour(tmp_path, photometric):
         load_film(make_dicom(tmp_path / "b.dcm", coloured, **tags))
 
 
+@needs_dcmtk
+@pytest.mark.parametrize(
+    "photometric, plane",
+    [("RGB", 0), ("RGB", 1), ("YBR_FULL", 0), ("YBR_FULL", 1), ("YBR_FULL_422", 0)],
+)
+def test_channels_may_lie_pixel_by_pixel_or_plane_by_plane(tmp_path, photometric, plane):
+    "As DCMTK shows them."
+    ramp = np.tile(np.arange(200), (60, 1))
+    grey = np.full_like(ramp, 128)
+    channels = [ramp] * 3 if photometric == "RGB" else [ramp, grey, grey]
+    pixels = np.stack(channels, axis=0 if plane else 2)
+    if photometric == "YBR_FULL_422":  # two pixels share their colour
+        pixels = np.dstack([ramp[:, ::2], ramp[:, 1::2], grey[:, ::2], grey[:, ::2]])
+    file = make_dicom(
+        tmp_path / "a.dcm",
+        pixels,
+        Rows=60,
+        Columns=200,
+        SamplesPerPixel=3,
+        PlanarConfiguration=plane,
+        BitsAllocated=8,
+        BitsStored=8,
+        PhotometricInterpretation=photometric,
+    )
+    red = dcmtk.dcmtk_greys(file)[:, :, 0]  # as green, and as blue
+    assert difference(greys(file), red) <= 1
+
+
+def palettes(entries, bits, kind="<u2"):
+    "The elements of a grey palette."
+    tags = {}
+    for colour in ("Red", "Green", "Blue"):
+        name = f"{colour}PaletteColorLookupTable"
+        tags[f"{name}Descriptor"] = [len(entries), 0, bits]
+        tags[f"{name}Data"] = entries.astype(kind).tobytes()
+    return tags
+
+
+@needs_dcmtk
+@pytest.mark.parametrize("bits, kind", [(16, "<u2"), (8, "<u2"), (8, "u1")])
+def test_a_palette_of_greys(tmp_path, bits, kind):
+    "Entries of 16 bits, of 8 bits in words of 16, and packed."
+    indices = np.tile(np.arange(200), (60, 1))
+    entries = np.arange(256)[::-1] * (257 if bits == 16 else 1)
+    tags = dict(BitsAllocated=8, BitsStored=8, PhotometricInterpretation="PALETTE COLOR")
+    file = make_dicom(tmp_path / "a.dcm", indices, **tags, **palettes(entries, bits, kind))
+    assert difference(greys(file), 255 - indices) == 0
+    red = dcmtk.dcmtk_greys(file)[:, :, 0]  # as green, and as blue
+    assert difference(greys(file), red) <= 1
+
+
+def test_a_palette_with_fewer_greys_than_declared_is_not_black(tmp_path):
+    indices = np.tile(np.arange(200), (60, 1))
+    tags = dict(BitsAllocated=8, BitsStored=8, PhotometricInterpretation="PALETTE COLOR")
+    file = make_dicom(tmp_path / "a.dcm", indices, **tags, **palettes(np.arange(256), 16))
+    assert difference(greys(file), indices) == 0
+
+
+def test_a_palette_that_is_missing(tmp_path):
+    indices = np.tile(np.arange(200), (60, 1))
+    tags = dict(BitsAllocated=8, BitsStored=8, PhotometricInterpretation="PALETTE COLOR")
+    with pytest.raises(BadFilm, match="its table of colours is missing"):
+        load_film(make_dicom(tmp_path / "a.dcm", indices, **tags))
+
+
 @pytest.mark.parametrize("group", ["Shared", "PerFrame"])
 def test_scale_and_window_in_functional_groups(tmp_path, group):
     "Where enhanced kinds of files keep them (PS3.3 C.7.6.16)."
@@ -607,6 +788,8 @@ def test_facts(tmp_path):
     film, facts = read_film(file)
     assert facts == FileFacts(format="DICOM MONOCHROME1", bits=12, coloured=0.0)
     assert film == load_film(file)
+    raw = make_dicom(tmp_path / "b.dcm", RAMP, PresentationIntentType="FOR PROCESSING")
+    assert read_film(raw).facts.format == "DICOM MONOCHROME2, raw"
 
 
 # --- refused --------------------------------------------------------------------------------------
@@ -615,13 +798,20 @@ def test_facts(tmp_path):
 @pytest.mark.parametrize(
     "tags, words",
     [
-        (dict(PhotometricInterpretation="RGB"), "in colour"),
+        (dict(PhotometricInterpretation="RGB"), "in colour, and has another number of channels"),
         (dict(PhotometricInterpretation=None), "whether its bones are bright or dark"),
+        (dict(PhotometricInterpretation="GREY"), "of a kind that is not read"),
+        (dict(PhotometricInterpretation="HSV", SamplesPerPixel=3), "of a kind that is not read"),
         (dict(NumberOfFrames=3), "several frames"),
-        (dict(PixelData=b"\0\0"), "damaged or incomplete"),
-        (dict(Rows=None), "damaged or incomplete"),
-        (dict(BitsAllocated=12), "damaged or incomplete"),
-        (dict(VOILUTFunction="CUBIC", WindowCenter=9, WindowWidth=9), "unknown VOI LUT Function"),
+        (dict(PixelData=b"\0\0"), "its pixels end too early"),
+        (dict(PixelData=RAMP[:-1].astype("u2").tobytes()), "its pixels end too early"),
+        (dict(PixelData=2 * RAMP.astype("u2").tobytes()), "pixels are those of several images"),
+        (dict(PixelData=b""), "holds no image"),
+        (dict(Rows=0), "Rows cannot be true"),
+        (dict(BitsAllocated=12), "Bits Allocated cannot be true"),
+        (dict(BitsAllocated=8), "Bits Stored cannot be true"),
+        (dict(PixelRepresentation=2), "Pixel Representation cannot be true"),
+        (dict(SamplesPerPixel=3), "grey, and has another number of channels"),
     ],
 )
 def test_refused(tmp_path, tags, words):
@@ -632,16 +822,49 @@ def test_refused(tmp_path, tags, words):
     assert "Secret" not in str(e.value)
 
 
-@pytest.mark.parametrize("name", ["WindowCenter", "RescaleSlope"])
-def test_a_number_that_is_none_is_refused(tmp_path, name):
+def test_a_palette_in_segments_is_refused_in_true_words(tmp_path):
+    tags = dict(PhotometricInterpretation="PALETTE COLOR")
+    for colour in ("Red", "Green", "Blue"):
+        tags[f"{colour}PaletteColorLookupTableDescriptor"] = [256, 0, 16]
+        tags[f"Segmented{colour}PaletteColorLookupTableData"] = bytes(8)
+    with pytest.raises(BadFilm, match="its table of colours is written in segments"):
+        load_film(make_dicom(tmp_path / "a.dcm", RAMP, **tags))
+
+
+@pytest.mark.parametrize("name", ["Window Center", "Rescale Slope"])
+@pytest.mark.parametrize("text", [b"Secret 1", b"  1,5   ", b"1,5\\ 1.5", b"infinity"])
+def test_a_number_that_is_none_is_refused(tmp_path, name, text):
     "Not quoted, either: it may be anything."
     tags = dict(WindowCenter=2000, WindowWidth=1000, RescaleSlope=1, RescaleIntercept=0)
-    tags[name] = "4321.125"
+    tags[name.replace(" ", "")] = "4321.125"
     file = make_dicom(tmp_path / "a.dcm", RAMP, **tags)
-    file.write_bytes(file.read_bytes().replace(b"4321.125", b"Secret 1"))
-    with pytest.raises(BadFilm, match="header is damaged|is no number") as e:
+    file.write_bytes(file.read_bytes().replace(b"4321.125", text))
+    with pytest.raises(BadFilm, match=f"its {name} is no number") as e:
         load_film(file)
     assert "Secret" not in str(e.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["Rows", "Columns", "Bits Allocated", "Bits Stored", "Pixel Representation"]
+)
+def test_what_must_be_there(tmp_path, name):
+    "pydicom and DCMTK refuse such a file, too: two programs might guess differently."
+    file = make_dicom(tmp_path / "a.dcm", RAMP)
+    dataset = pydicom.dcmread(file)
+    del dataset[name.replace(" ", "")]
+    dataset.save_as(file)
+    with pytest.raises(BadFilm, match=f"lacks {name}"):
+        load_film(file)
+
+
+def test_pixels_of_fractions_are_refused(tmp_path):
+    file = make_dicom(tmp_path / "a.dcm", RAMP)
+    dataset = pydicom.dcmread(file)
+    del dataset.PixelData
+    dataset.add_new("FloatPixelData", "OF", (RAMP / 4095).astype("<f4").tobytes())
+    dataset.save_as(file)
+    with pytest.raises(BadFilm, match="its pixels are fractions"):
+        load_film(file)
 
 
 def test_no_image_in_it(tmp_path):
@@ -659,7 +882,9 @@ def test_compressed_in_a_way_that_is_not_read(tmp_path, monkeypatch):
     jpeg_2000 = b"1.2.840.10008.1.2.4.90"
     for syntax, words in [
         (b"1.2.840.10008.1.2.4.80", "compressed pixels are damaged"),  # JPEG-LS, it says
-        (b"1.2.840.10008.1.2.4.99", "cannot be decoded: .*export it uncompressed"),
+        (b"1.2.840.10008.1.2.4.53", r"coded in a way that is not read \(JPEG .*Process 6 and 8"),
+        (b"1.2.840.10008.1.2.4.99", "coded in a way that is not read: export it uncompressed"),
+        (b"1.2.840.99999.1.2.4.90", "coded in a way that is not read: export it uncompressed"),
     ]:
         (tmp_path / "a.dcm").write_bytes(file.read_bytes().replace(jpeg_2000, syntax))
         with pytest.raises(BadFilm, match=words):
@@ -669,6 +894,10 @@ def test_compressed_in_a_way_that_is_not_read(tmp_path, monkeypatch):
 
     decoder = get_decoder(UID(jpeg_2000.decode()))
     monkeypatch.setattr(decoder, "_available", {})
+    monkeypatch.setattr(decoder, "_unavailable", {"other": ("a package that is not in the extra",)})
+    with pytest.raises(BadFilm, match=r"not read \(JPEG 2000 .*\): export it uncompressed"):
+        load_film(file)
+    monkeypatch.setattr(decoder, "_unavailable", {"gdcm": ("gdcm>=3.0.10",)})
     with pytest.raises(BadFilm, match=r"JPEG 2000 .*rsna_cls\[dicom\]"):
         load_film(file)
 

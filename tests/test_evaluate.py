@@ -1,5 +1,6 @@
 "Predictions, scores and calibration: answers known beforehand, and what must be refused."
 
+import importlib
 import math
 import shutil
 import sys
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from fastai.vision.all import BCEWithLogitsLossFlat
 from PIL import Image
 from scipy.special import softmax
 from torch import nn
@@ -24,10 +26,10 @@ from rsna_cls import (
     Score,
     calibrate,
     dataloaders,
+    empty_dataloaders,
     film_batches,
     film_files,
     film_learner,
-    known_films,
     load_film,
     load_model,
     predict,
@@ -38,6 +40,8 @@ from rsna_cls import (
     show_scores,
     wilson,
 )
+
+evaluate = importlib.import_module("rsna_cls.evaluate")
 
 # --- predictions ----------------------------------------------------------------------------------
 
@@ -215,6 +219,128 @@ def test_what_is_no_gate_is_refused(course, learn, gate):
         predict(learn, film_files(course)[:1], gate=gate)
 
 
+def head(n_numbers, *last):
+    "The head of a network that gives so many numbers, and what comes after."
+    torch.manual_seed(0)
+    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, n_numbers), *last)
+
+
+class Then(nn.Module):
+    "A function as the last step."
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, numbers):
+        return self.function(numbers)
+
+
+def asked(learn, *last, n_numbers, course):
+    learn.model[1] = head(n_numbers, *last)
+    return predict(learn, course / "val")[["abd", "chest"]].to_numpy()
+
+
+SAME_ANSWERS = {
+    "Sigmoid": (1, nn.Sigmoid()),
+    "torch.sigmoid": (1, Then(torch.sigmoid)),
+    "sigmoid of one axis": (1, Then(lambda z: z.sigmoid().squeeze(1))),
+    "a copy": (1, Then(lambda z: z.sigmoid().double())),
+    "Softmax": (2, nn.Softmax(1)),
+    "softmax": (2, Then(lambda z: nn.functional.softmax(z, 1))),
+    "LogSoftmax": (2, nn.LogSoftmax(1)),
+    "LogSigmoid": (1, nn.LogSigmoid()),
+    "log of a sigmoid": (1, Then(lambda z: z.sigmoid().log())),
+    "log of a softmax": (2, Then(lambda z: z.softmax(1).log())),
+}
+
+
+@pytest.mark.parametrize("last", SAME_ANSWERS)
+def test_probabilities_are_not_squeezed_again(course, learn, last):
+    "What a network ends in changes nothing in what it says."
+    n_numbers, step = SAME_ANSWERS[last]
+    without = asked(learn, n_numbers=n_numbers, course=course)
+    found = asked(learn, step, n_numbers=n_numbers, course=course)
+    np.testing.assert_allclose(found, without, atol=1e-6)
+    model = learn.model
+    for wrapped in (
+        torch.jit.trace(model.eval(), torch.zeros(1, 3, 96, 96)),
+        nn.DataParallel(model),
+        torch.compile(model, backend="eager"),
+    ):
+        learn.model = wrapped
+        found = predict(learn, course / "val")[["abd", "chest"]].to_numpy()
+        np.testing.assert_allclose(found, without, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("n_numbers", "last"),
+    [
+        (1, lambda z: 1 / (1 + torch.exp(-z))),
+        (1, torch.nn.functional.hardsigmoid),
+        (1, lambda z: z.sigmoid_()),
+        (1, lambda z: torch.cat([1 - z.sigmoid(), z.sigmoid()], 1)),
+        (2, lambda z: z.log_softmax(1).exp()),
+    ],
+)
+def test_probabilities_of_unknown_origin_are_refused(course, learn, n_numbers, last):
+    with pytest.raises(ValueError, match="look like probabilities"):
+        asked(learn, Then(last), n_numbers=n_numbers, course=course)
+
+
+def test_logits_that_lie_between_0_and_1_are_no_probabilities(course, learn):
+    "One logit of a network that has learned little."
+    learn.model[1] = head(1, Then(lambda z: 0.5 + 0.1 * z))
+    found = predict(learn, course / "val")
+    learn.model[1].append(nn.Sigmoid())
+    pd.testing.assert_frame_equal(found, predict(learn, course / "val"), atol=1e-6)
+
+
+@pytest.mark.parametrize("loss", [None, BCEWithLogitsLossFlat(), nn.BCEWithLogitsLoss()])
+def test_a_network_that_judges_each_class_by_itself_is_refused(course, learn, loss):
+    "By a sigmoid at its end, or by its loss: its numbers do not share out 1."
+    steps = [nn.Sigmoid()] if loss is None else []
+    learn.loss_func = loss or learn.loss_func
+    with pytest.raises(ValueError, match="judges each class by itself"):
+        asked(learn, *steps, n_numbers=2, course=course)
+
+
+def test_a_softmax_of_one_number_is_refused(course, learn):
+    with pytest.raises(ValueError, match="always 1"):
+        asked(learn, nn.Softmax(1), n_numbers=1, course=course)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_a_model_in_another_precision(course, learn, dtype):
+    expected = predict(learn, course / "val")[["abd", "chest"]]
+    learn.model.to(dtype)
+    found = predict(learn, course / "val")[["abd", "chest"]]
+    np.testing.assert_allclose(found, expected, atol=0.02)
+
+
+def test_models_that_cannot_answer_are_refused_in_words(course, learn):
+    one_channel = nn.Sequential(nn.Conv2d(1, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    for model, words in [
+        (one_channel, "does not take 6 films"),
+        (learn.model.to("meta"), "no numbers yet"),
+    ]:
+        learn.model = model
+        with pytest.raises(ValueError, match=words):
+            predict(learn, course / "val")
+
+
+@pytest.mark.parametrize("scores", [[0.1], ["x"] * 6, 0.1, [[0.1]] * 6])
+def test_a_gate_that_gives_no_number_for_each_film(course, learn, scores):
+    class Odd:
+        limit = 0.2
+
+        def score(self, films):
+            return scores
+
+    with pytest.raises(ValueError, match="a number for each film"):
+        predict(learn, course / "val", gate=Odd())
+
+
 def test_one_logit_has_two_probabilities(course, learn):
     "A network of somebody else's with a sigmoid: not a softmax of one number, which is 1."
     head = learn.model[1]
@@ -239,6 +365,19 @@ def test_a_loaded_model_given_films_of_other_classes_is_refused(course, learn, t
     again.dls = dataloaders(tmp_path / "other", size=96, bs=4)
     with pytest.raises(ValueError, match="for the classes abd, chest, but .* foot, hand: train it"):
         predict(again, course)
+
+
+def test_trained_weights_given_films_of_other_classes_are_refused(course, tmp_path):
+    "Those that were not loaded, too; a learner that has learned nothing yet may be given any."
+    learn = film_learner(dataloaders(course, size=64, bs=4))
+    learn.dls = empty_dataloaders(["foot", "hand"], 64)
+    assert set(predict(learn, course / "val")["prediction"]) <= {"foot", "hand"}
+    learn.dls = dataloaders(course, size=64, bs=4)
+    with learn.no_bar(), learn.no_logging():
+        learn.fit(1)
+    learn.dls = empty_dataloaders(["foot", "hand"], 64)
+    with pytest.raises(ValueError, match="for the classes abd, chest, but .* foot, hand: train it"):
+        predict(learn, course / "val")
 
 
 def test_more_names_than_answers(course, learn):
@@ -415,7 +554,7 @@ def test_columns_of_one_s_own_and_in_any_order():
     more = plain.assign(age=[50, 60, 70], weight=0.5, mistake=[0, 0, 1], hospital="A", male=True)
     shuffled = more[["weight", "q", "age", "prediction", "male", "p", "hospital", "truth"]]
     for table in (more, more.iloc[:, ::-1], shuffled, as_csv(more.reset_index())):
-        assert known_films(table).classes in (["p", "q"], ["q", "p"])
+        assert evaluate._known_films(table).classes in (["p", "q"], ["q", "p"])
         pd.testing.assert_frame_equal(score(table, "p").table, score(plain, "p").table)
         assert calibrate(table).words == calibrate(plain).words
     with pytest.raises(ValueError, match="no class 'age' here"):
@@ -426,7 +565,7 @@ def test_probabilities_rounded_to_two_digits():
     table = pd.DataFrame(
         dict(file="x", truth=list("pqr"), prediction=list("pqr"), p=0.33, q=0.33, r=0.33)
     )
-    assert known_films(table).classes == ["p", "q", "r"]
+    assert evaluate._known_films(table).classes == ["p", "q", "r"]
 
 
 NASTY = ["a$_{$", "_b", "<b>&amp;'\"", "r\udcf6\n\x07", "胸部", "x" * 250]

@@ -172,6 +172,7 @@ def test_a_course_whose_label_is_the_marker(toy, tmp_path):
 @pytest.mark.slow(seconds=4)
 def test_audit(toy, tmp_path, monkeypatch):
     monkeypatch.setattr(audit, "CHANGES", {"JPEG": audit.as_jpeg, "80 %": audit.dimmer})
+    monkeypatch.setattr(audit, "TURNED", {"white border": audit.with_white_border})
     monkeypatch.setattr(audit, "SIZES", (96, 128))
     rows = run(audit, tmp_path, "--n", "12")["audit"]
     found = {(row.question, row.films, row.what): row for row in rows}
@@ -182,6 +183,12 @@ def test_audit(toy, tmp_path, monkeypatch):
     assert found[audit.DIFFERENT, SIMULATED, audit.SOURCE].n == 12 * 11 // 2
     copies = found[audit.COPIES, ORIGINAL, "JPEG"]
     assert copies.n == 20
+    assert found[audit.TURNED_COPIES, ORIGINAL, "white border"].n == 20
+    two, one = (
+        found[audit.PATIENTS, SIMULATED, what] for what in (audit.TWO_PARTS, audit.ONE_PART)
+    )
+    assert two.found == two.n == 4
+    assert (one.found, one.n) == (0, 6)
 
 
 @pytest.mark.slow(seconds=3)
@@ -470,6 +477,10 @@ def made_up_audit(folder):
     for films in (ORIGINAL, SIMULATED):
         for change in audit.CHANGES:
             rows.append(audit.Count(audit.COPIES, films, change, 77, 78, 0.965, MADE))
+        for change in audit.TURNED:
+            rows.append(audit.Count(audit.TURNED_COPIES, films, change, 76, 78, 0.965, MADE))
+        for what in (audit.TWO_PARTS, audit.ONE_PART):
+            rows.append(audit.Count(audit.PATIENTS, films, what, 3, 9, np.nan, MADE))
     audit.COUNTS.keep(folder, rows)
 
 
@@ -603,7 +614,7 @@ def found_in(sentence, texts, results):
 
 def test_a_change_in_a_file_is_found(documents, made_up_results):
     for name, pattern in [
-        ("nbs/05_augment.ipynb", table_pattern("shortcuts", "facts")),
+        ("nbs/07_augment.ipynb", table_pattern("shortcuts", "facts")),
         ("rsna_cls/weights/README.md", table_pattern("weights", "card")),
         ("nbs/lessons/01_first_classifier.ipynb", "this network called the elbow.*"),
     ]:
@@ -613,7 +624,7 @@ def test_a_change_in_a_file_is_found(documents, made_up_results):
 
 
 def test_a_reworded_sentence_is_a_fault(documents, made_up_results):
-    path = documents / "nbs/17_gate.ipynb"
+    path = documents / "nbs/22_gate.ipynb"
     texts = tampered(quote.read_texts(path), "With the 8 originals as the", "Against the")
     quote.write_texts(path, texts)
     (fault,) = quote.faults(documents, made_up_results)

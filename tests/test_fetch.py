@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import unicodedata
 import warnings
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -131,7 +132,7 @@ def test_download_gives_back_the_file(served, tmp_path):
 def test_a_folder_that_cannot_be_written_to(served, tmp_path):
     "A file stands where the folder should be; the same way goes a full disk."
     (tmp_path / "taken").write_text("")
-    with pytest.raises(FetchError, match="taken cannot be used"):
+    with pytest.raises(FetchError, match="taken is no folder"):
         download(served[0].url, tmp_path / "taken" / "films.zip", lambda _: True, "the films")
 
 
@@ -301,7 +302,7 @@ def test_put_into_the_cache_by_hand(cache, offline, course, tmp_path, monkeypatc
 def test_a_cache_that_is_no_use(served, cache):
     cache.parent.mkdir(parents=True, exist_ok=True)
     cache.write_text("a file where the folder should be")
-    with pytest.raises(FetchError, match="cannot be used"):
+    with pytest.raises(FetchError, match="rsna_cls cannot be written"):
         fetch_data("toy")
 
 
@@ -390,7 +391,7 @@ def test_a_zip_when_the_cache_is_no_use(cache, course, tmp_path):
     "A zip has to be unpacked somewhere: without a place, it is said in words."
     cache.parent.mkdir(parents=True, exist_ok=True)
     cache.write_text("a file where the folder should be")
-    with pytest.raises(FetchError, match="cannot be used"):
+    with pytest.raises(FetchError, match="rsna_cls cannot be written"):
         fetch_data(write_zip(tmp_path / "films.zip", course))
 
 
@@ -398,7 +399,7 @@ def test_auto_when_the_cache_is_no_use(cache, offline, capsys):
     cache.parent.mkdir(parents=True, exist_ok=True)
     cache.write_text("a file where the folder should be")
     assert fetch_data() == embedded_films()
-    assert "cannot be used" in capsys.readouterr().out
+    assert "rsna_cls cannot be written" in capsys.readouterr().out
 
 
 def test_auto_prefers_the_variable(cache, course, monkeypatch, capsys):
@@ -582,7 +583,9 @@ def test_a_disk_that_is_full_while_a_zip_is_unpacked(cache, course, tmp_path, mo
 
     file = write_zip(tmp_path / "films.zip", course)
     monkeypatch.setattr(fetch, "_extract", full)
-    with pytest.raises(FetchError, match="rsna_cls cannot be used .No space left"):
+    with pytest.raises(
+        FetchError, match="zip-.* cannot be written .No space left.*: the disk is full"
+    ):
         fetch_data(file)
     assert not files_left(cache)
 
@@ -640,7 +643,7 @@ def test_names_in_code_page_437(cache, course, tmp_path):
 
 @pytest.mark.parametrize("separator", ["/", "\\"])
 def test_members_of_one_name(cache, course, tmp_path, separator):
-    "Of a film that was replaced the last one counts; a folder of the same name takes none away."
+    "Films whose names differ in capitals, or are a folder's too, are all kept."
     film = (course / "elbow.png").read_bytes()
     file = tmp_path / "films.zip"
     with zipfile.ZipFile(file, "w") as archive, warnings.catch_warnings():
@@ -648,15 +651,56 @@ def test_members_of_one_name(cache, course, tmp_path, separator):
         archive.writestr("train/chest/same", film)
         for path in film_files(course):
             archive.write(path, str(path.relative_to(course)).replace("/", separator))
-        archive.writestr("train/chest/chest0.png", film)
         archive.writestr("train/chest/CHEST0.png", film)
         archive.writestr("train/chest/same/", b"")
         archive.writestr("train/chest/same/1.png", film)
     path = fetch_data(file) / "train/chest"
-    assert (path / "chest0.png").read_bytes() == film
+    assert (path / "chest0.png").read_bytes() == (course / "train/chest/chest0.png").read_bytes()
     names = {found.relative_to(path).as_posix() for found in path.rglob("*") if found.is_file()}
     assert {"chest0.png", "same_2", "same/1.png"} < names
     assert len(names) == 6 + 3
+
+
+def zip_with_a_second_chest0(file, course, name, content):
+    "A zip that holds train/chest/chest0.png, and another file behind all others."
+    write_zip(file, course)
+    with zipfile.ZipFile(file, "a") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        archive.writestr(name, content)
+    return file
+
+
+SPELLINGS = ["train/chest/chest0.png", "train\\chest\\chest0.png", "./train//chest/chest0.png"]
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_two_different_films_at_one_place(cache, course, tmp_path, name):
+    "Nobody knows which of them is meant."
+    other = (course / "elbow.png").read_bytes()
+    file = zip_with_a_second_chest0(tmp_path / "films.zip", course, name, other)
+    with pytest.raises(BadFolder, match="films.zip cannot be used: .*two different .*chest0.png"):
+        fetch_data(file)
+    assert not files_left(cache)
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_the_same_film_twice_at_one_place(cache, course, tmp_path, name):
+    same = (course / "train/chest/chest0.png").read_bytes()
+    file = zip_with_a_second_chest0(tmp_path / "films.zip", course, name, same)
+    assert len(film_files(fetch_data(file))) == len(film_files(course))
+
+
+def test_a_disk_that_does_not_tell_how_a_letter_is_written(cache, course, tmp_path, monkeypatch):
+    "ü as one character, or as u and two dots: both films are kept there."
+    monkeypatch.setattr(fetch, "_name_on_disk", lambda name: unicodedata.normalize("NFC", name))
+    films = [(course / name).read_bytes() for name in ("elbow.png", "val/abd/abd0.png")]
+    file = write_zip(tmp_path / "films.zip", course)
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr("train/chest/H\u00fcfte.png", films[0])
+        archive.writestr("train/chest/Hu\u0308fte.png", films[1])
+    folder = fetch_data(file) / "train/chest"
+    names = ["H\u00fcfte.png", "H\u00fcfte_2.png"]
+    assert [(folder / name).read_bytes() for name in names] == films
 
 
 def test_a_disk_that_does_not_tell_case(cache, course, tmp_path, monkeypatch):
@@ -728,9 +772,21 @@ def test_what_is_left_out_of_a_zip_is_counted_and_said(cache, course, tmp_path, 
         path = fetch_data(file)
         printed = capsys.readouterr().out
         assert "1 link," in printed
-        assert "4 names that lead out of the zip (up.png, top.png, win.png, …)" in printed
+        assert "4 names that lead out of the zip (up.png, top.png, win.png and 1 more)" in printed
         assert "Meier" not in printed
         assert "Meier" not in (cache / f"{path.name}.json").read_text()
+
+
+@pytest.mark.parametrize("start", ["C:\\films\\", "/films/", "../"])
+def test_a_zip_of_nothing_but_names_that_lead_out(cache, course, tmp_path, start):
+    file = tmp_path / "films.zip"
+    with zipfile.ZipFile(file, "w") as archive:
+        for film in film_files(course)[:2]:
+            archive.writestr(start + film.name, film.read_bytes())
+    with pytest.raises(
+        BadFolder, match="nothing in it can be unpacked: it holds 2 names that lead out"
+    ):
+        fetch_data(file)
 
 
 def patched_members(file, place, value):
@@ -870,6 +926,58 @@ def test_one_film_that_is_missing_from_the_cache(served, cache, course, tmp_path
         assert (folder / "train/abd/abd1.png").stat().st_size
 
 
+def add_a_film(folder):
+    (folder / "train/abd/mine.png").write_bytes(b"mine")
+    return Path("train/abd/mine.png")
+
+
+def change_a_film(folder):
+    (folder / "val/abd/abd0.png").write_bytes(b"mine")
+    return Path("val/abd/abd0.png")
+
+
+def add_a_link(folder):
+    mine = folder.parents[1] / "mine.png"
+    mine.write_bytes(b"mine")
+    (folder / "train/abd/linked.png").symlink_to(mine)
+    return Path("train/abd/linked.png")
+
+
+def delete_the_list(folder):
+    "Then nobody knows what was unpacked there; and without val/ it is no course folder either."
+    folder.with_name(f"{folder.name}.json").unlink()
+    shutil.rmtree(folder / "val")
+    (folder / "train/abd/abd3.png").write_bytes(b"mine")
+    return Path("train/abd/abd3.png")
+
+
+@pytest.mark.parametrize("change", [add_a_film, change_a_film, add_a_link, delete_the_list])
+@pytest.mark.parametrize("kind", ["source", "zip"])
+def test_what_a_user_puts_into_the_cache_is_never_deleted(
+    served, cache, course, tmp_path, capsys, kind, change
+):
+    "A folder that is mended is set aside, and it is said where, if the user's own lies in it."
+    films = "toy" if kind == "source" else write_zip(tmp_path / "films.zip", course)
+    for number in (1, 2):
+        folder = fetch_data(films)
+        mine = change(folder)
+        (folder / "train/abd/abd1.png").unlink()
+        capsys.readouterr()
+        assert fetch_data(films) == folder
+        assert len(film_files(folder)) == len(film_files(course))
+        kept = folder.with_name(f"{folder.name}-kept-{number}")
+        assert (kept / mine).read_bytes() == b"mine"
+        assert f"what lay there before is in {kept} now" in capsys.readouterr().out
+
+
+def test_nothing_is_set_aside_where_films_are_only_missing(served, cache, capsys):
+    folder = fetch_data("toy")
+    (folder / "train/abd/abd1.png").unlink()
+    fetch_data("toy")
+    assert [path.name for path in cache.iterdir() if path.is_dir()] == [folder.name]
+    assert "lay there before" not in capsys.readouterr().out
+
+
 def test_films_unpacked_by_an_earlier_version(served, cache, offline, course):
     "There is no list of them: they are taken as they are, also without a network."
     folder = films_in(cache, served[0])
@@ -898,7 +1006,7 @@ def test_dest_inside_the_films_by_a_link(cache, tmp_path):
 def test_a_dest_that_is_a_link(cache, course, tmp_path):
     "Also one that leads nowhere is the user's, and stays."
     (tmp_path / "mine").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(FetchError, match="there already"):
+    with pytest.raises(FetchError, match="mine is a link that leads nowhere"):
         fetch_data(course, dest=tmp_path / "mine")
     assert (tmp_path / "mine").is_symlink()
 
@@ -933,7 +1041,7 @@ def test_copy_of_a_film_that_cannot_be_read(cache, course, tmp_path):
     with pytest.raises(FetchError, match="abd/gone.png cannot be copied") as error:
         fetch_data(films, dest=tmp_path / "new/mine")
     assert str(tmp_path / "new") not in str(error.value)
-    assert not list((tmp_path / "new").iterdir())
+    assert not (tmp_path / "new").exists()
 
 
 # Imports

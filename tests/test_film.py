@@ -1,12 +1,16 @@
 "Reading films from pictures good and bad, from images and from arrays; DICOM: test_dicom.py."
 
+import importlib
 import logging
 import struct
+import subprocess
+import sys
 import threading
 import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +18,7 @@ import tifffile
 from PIL import Image, ImageOps, PngImagePlugin
 
 from conftest import RAMP, make_dicom
-from rsna_cls import READERS, BadFilm, FileFacts, Reader, as_film, load_film, read_film
+from rsna_cls import BadFilm, FileFacts, as_film, load_film, read_film
 
 
 def greys(film):
@@ -40,7 +44,9 @@ def test_silence_lasts_as_long_as_one_thread_reads(monkeypatch, tmp_path):
     def is_slow(data):
         return data.startswith(b"slow")
 
-    monkeypatch.setitem(READERS, "slow", Reader(is_slow, slow_open, slow_film, facts=None))
+    film = importlib.import_module("rsna_cls.film")
+    reader = film._Reader(is_slow, slow_open, slow_film, facts=None)
+    monkeypatch.setitem(film._READERS, "slow", reader)
     for name in came_in:
         (tmp_path / name).write_text(f"slow {name}")
 
@@ -85,7 +91,7 @@ def test_facts_of_a_bad_file(tmp_path):
     (tmp_path / "text.jpg").write_text("hello")
     with pytest.raises(BadFilm, match="not a film"):
         read_film(tmp_path / "text.jpg")
-    with pytest.raises(BadFilm, match="cannot be opened"):
+    with pytest.raises(BadFilm, match="no file or folder of this name"):
         read_film(tmp_path / "gone.jpg")
 
 
@@ -226,9 +232,88 @@ def test_turned_as_exif_says(tmp_path, suffix, orientation):
     assert as_film(Image.open(tmp_path / f"x.{suffix}")) == film
 
 
+@pytest.mark.parametrize("how", ["convert", "copy", "resize", "crop"])
+def test_an_image_that_takes_the_tag_along_is_turned(tmp_path, how):
+    "As Pillow's own function turns it."
+    img = picture_of("L")
+    img.getexif()[0x0112] = 6
+    img.save(tmp_path / "x.jpg", exif=img.getexif())
+    values = dict(convert="RGB", resize=(9, 19), crop=(1, 2, 20, 30))
+    opened = Image.open(tmp_path / "x.jpg")
+    changed = getattr(opened, how)(*([values[how]] if how in values else []))
+    turned = ImageOps.exif_transpose(changed).convert("L")
+    assert (greys(as_film(changed)) == greys(turned)).all()
+
+
+def test_a_tag_that_was_set_on_an_image_by_hand_is_obeyed(tmp_path):
+    "The tag is meant for this image, as it is in its file."
+    img = picture_of("L")
+    img.getexif()[0x0112] = 6
+    img.save(tmp_path / "x.png", exif=img.getexif())
+    assert as_film(img) == load_film(tmp_path / "x.png")
+
+    # The same where what was taken along is put right by hand.
+    changed = Image.open(tmp_path / "x.png").rotate(-90, expand=True)
+    changed.getexif()[0x0112] = 1
+    assert as_film(changed) == load_film(tmp_path / "x.png")
+
+
 def test_damaged_exif_does_not_matter(tmp_path):
     picture_of("L").save(tmp_path / "x.png", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff nonsense")
     assert load_film(tmp_path / "x.png") == as_film(picture_of("L"))
+
+
+def png_of_few_bits(bits, seen_through):
+    "A grey PNG (bytes) of 1, 2, 4 or 8 bits: all greys from black to white, 16 px wide."
+    levels = np.arange(16) % 2**bits
+    as_bits = [format(level, f"0{bits}b") for level in levels]
+    row = b"\0" + int("".join(as_bits), 2).to_bytes(16 * bits // 8, "big")
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", 16, 4, bits, 0, 0, 0, 0))]
+    parts.append((b"tRNS", struct.pack(">H", seen_through)))
+    parts.append((b"IDAT", zlib.compress(row * 4)))
+    parts.append((b"IEND", b""))
+    data = b"\x89PNG\r\n\x1a\n"
+    for name, content in parts:
+        data += struct.pack(">I", len(content)) + name + content
+        data += struct.pack(">I", zlib.crc32(name + content))
+    return data
+
+
+@pytest.mark.parametrize(
+    "bits, seen_through",
+    [(1, 0), (1, 1), (2, 0), (2, 1), (2, 3), (4, 0), (4, 1), (4, 15), (8, 1), (8, 9), (8, 15)],
+)
+def test_a_grey_of_few_bits_that_is_to_be_seen_through_is_black(tmp_path, bits, seen_through):
+    "Pillow widens the greys to 8 bits, and forgets the one that is to be seen through."
+    (tmp_path / "x.png").write_bytes(png_of_few_bits(bits, seen_through))
+    levels = np.arange(16) % 2**bits
+    wanted = np.where(levels == seen_through, 0, levels * 255 // (2**bits - 1))
+    assert (greys(load_film(tmp_path / "x.png"))[2] == wanted).all()
+    img = Image.open(tmp_path / "x.png")
+    for _ in range(2):  # the image that was given is not decoded by the first time
+        assert (greys(as_film(img))[2] == wanted).all()
+
+
+def test_a_decoded_png_that_does_not_say_any_more_what_is_clear_is_refused(tmp_path):
+    (tmp_path / "x.png").write_bytes(png_of_few_bits(4, 9))
+    img = Image.open(tmp_path / "x.png")
+    img.load()
+    with pytest.raises(BadFilm, match="does not say any more which grey is clear: give the path"):
+        as_film(img)
+
+
+@pytest.mark.parametrize("alpha, is_seen", [(0, True), (255, True), (128, False)])
+def test_the_alpha_of_a_bmp_counts_only_where_it_was_written(tmp_path, alpha, is_seen):
+    "Programs for screenshots leave that byte empty, and Windows shows such a BMP as it is."
+    ramp = np.tile(np.arange(240, dtype=np.uint8), (30, 1))
+    pixels = np.dstack([ramp, ramp, ramp, np.full_like(ramp, alpha)]).tobytes()
+    masks = struct.pack("<IIII", 0xFF0000, 0xFF00, 0xFF, 0xFF000000) + bytes(52)
+    head = struct.pack("<IiiHHIIiiII", 108, 240, -30, 1, 32, 3, len(pixels), 0, 0, 0, 0) + masks
+    start = struct.pack("<2sIHHI", b"BM", 14 + len(head) + len(pixels), 0, 0, 14 + len(head))
+    (tmp_path / "x.bmp").write_bytes(start + head + pixels)
+    film = load_film(tmp_path / "x.bmp")
+    assert (greys(film) == ramp).all() == is_seen
+    assert as_film(Image.open(tmp_path / "x.bmp")) == film
 
 
 # --- deeper than Pillow's colours -----------------------------------------------------------------
@@ -402,6 +487,49 @@ def test_numbers_in_a_tiff(tmp_path, kind, order, white_is_zero):
     assert np.abs(row - wanted).max() <= 1
 
 
+def write_tiff(path, bits, data, **tags):
+    "A TIFF of 8 × 8 pixels with these numbered tags (t262=1); None: without this tag."
+    known = {256: 8, 257: 8, 258: bits, 259: 1, 262: 1, 273: 8, 277: 1, 278: 8, 279: len(data)}
+    known |= {int(name[1:]): value for name, value in tags.items()}
+    entries = [
+        struct.pack("<HHII", number, 4, 1, value)
+        for number, value in sorted(known.items())
+        if value is not None
+    ]
+    directory = struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
+    path.write_bytes(b"II*\0" + struct.pack("<I", 8 + len(data)) + data + directory)
+    return path
+
+
+@pytest.mark.parametrize("bits", [8, 16, 32, 64])
+def test_a_tiff_that_does_not_say_what_zero_is_is_refused(tmp_path, bits):
+    "libtiff takes zero for black then, Pillow and tifffile for white; one rule for all depths."
+    data = np.arange(64, dtype=f"<u{bits // 8}").tobytes()
+    assert load_film(write_tiff(tmp_path / "x.tif", bits, data)).size == (8, 8)
+    file = write_tiff(tmp_path / "x.tif", bits, data, t262=None)
+    with pytest.raises(BadFilm, match="does not say whether its bones are bright or dark"):
+        load_film(file)
+    if bits < 32:  # others Pillow does not open
+        with pytest.raises(BadFilm, match="does not say whether its bones are bright or dark"):
+            as_film(Image.open(file))
+
+
+@pytest.mark.parametrize("bits, photometric", [(12, 0), (24, 1)])
+def test_a_whole_tiff_of_a_kind_that_is_not_read_is_not_called_damaged(tmp_path, bits, photometric):
+    file = write_tiff(tmp_path / "x.tif", bits, bytes(8 * bits), t262=photometric)
+    with pytest.raises(BadFilm, match=f"packs numbers of {bits} bits in a way that is not read"):
+        load_film(file)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float64])
+def test_a_volume_is_refused(tmp_path, dtype):
+    "Its first slice would be taken without a word."
+    volume = np.zeros((16, 32, 32), dtype)
+    tifffile.imwrite(tmp_path / "x.tif", volume, volumetric=True, tile=(16, 16, 16))
+    with pytest.raises(BadFilm, match="16 slices of a volume"):
+        load_film(tmp_path / "x.tif")
+
+
 @pytest.mark.parametrize("suffix", ["png", "webp", "tiff"])
 def test_several_pages_are_refused(tmp_path, suffix):
     "One of them would be taken without a word; a page of one's choice is an image."
@@ -501,11 +629,55 @@ def test_what_is_given_may_be_drawn_on_afterwards(mode):
         (np.zeros((9, 9), complex), "complex"),
         (np.full((9, 9), np.nan), "NaN"),
         (Image.fromarray(np.full((9, 9), np.inf, np.float32)), "infinite"),
+        (np.ma.masked_less(np.arange(81).reshape(9, 9), 5), r"masked: .* film.filled\(0\)"),
     ],
 )
 def test_no_film_in_it(what, words):
     with pytest.raises(BadFilm, match=words):
         as_film(what)
+
+
+def test_an_image_whose_file_was_closed(tmp_path):
+    picture_of("L").save(tmp_path / "x.png")
+    with Image.open(tmp_path / "x.png") as img:
+        pass
+    with pytest.raises(BadFilm, match="its file was closed before its pixels were read"):
+        as_film(img)
+
+
+def test_an_image_without_pixels():
+    with pytest.raises(BadFilm, match="there are no pixels in it"):
+        as_film(Image.new("L", (0, 9)))
+
+
+@pytest.mark.parametrize("what", [None, 7, b"x.png", Image.new("L", (9, 9))])
+def test_what_is_no_path_is_no_file(what):
+    with pytest.raises(BadFilm, match="a file is named by its path"):
+        load_film(what)
+
+
+def test_channels_that_nobody_explains_are_refused(tmp_path):
+    pixels = np.zeros((9, 9, 5), np.uint16)
+    tifffile.imwrite(tmp_path / "x.tif", pixels, photometric="minisblack", planarconfig="contig")
+    with pytest.raises(BadFilm, match="this TIFF has 5 channels"):
+        load_film(tmp_path / "x.tif")
+
+
+def test_a_masked_array_of_which_nothing_is_masked():
+    pixels = np.arange(81, dtype=np.uint8).reshape(9, 9)
+    assert as_film(np.ma.masked_array(pixels)) == as_film(pixels)
+
+
+@pytest.mark.parametrize("suffix, name", [("gif", "GIF"), ("pgm", "PPM"), ("ico", "ICO")])
+def test_an_image_of_another_format_is_refused_as_its_file_is(tmp_path, suffix, name):
+    "Once converted, it is an image that comes from no file any more."
+    picture_of("L").save(tmp_path / f"x.{suffix}")
+    with pytest.raises(BadFilm, match="not a film"):
+        load_film(tmp_path / f"x.{suffix}")
+    img = Image.open(tmp_path / f"x.{suffix}")
+    with pytest.raises(BadFilm, match=rf'opened from a {name} file.*give img.convert\("L"\)'):
+        as_film(img)
+    assert as_film(img.convert("L")).size == img.size
 
 
 def test_a_damaged_image(tmp_path):
@@ -533,13 +705,80 @@ def test_nothing_but_pixels_goes_on(tmp_path):
 
 def test_bad_pictures(tmp_path):
     for name, content, words in [
-        ("empty.png", b"", "empty"),
+        ("empty.png", b"", "empty: if it lies in a cloud storage, it may not be downloaded yet"),
         ("text.jpg", b"hello", "not a film"),
+        ("page.png", b"\n <!DOCTYPE html>", "this is a web page.*, and not a film"),
+        ("film.gif", b"GIF89a", "this is a GIF, and not a film"),
+        ("film.dcm", b"PK\3\4", "this is a zip"),
+        ("film.nii.gz", b"\x1f\x8b\x08", "compressed by gzip"),
+        ("film.tif", b"version https://git-lfs.github.com/spec/v1", "Git LFS has not fetched"),
+        ("annex.png", b"/annex/objects/SHA256E-s9--0.png", "git-annex has not fetched"),
         ("cut.jpg", b"\xff\xd8\xff\xe0", "damaged"),
         ("cut.dcm", bytes(128) + b"DICM", "damaged|no image"),
     ]:
         (tmp_path / name).write_bytes(content)
         with pytest.raises(BadFilm, match=words):
             load_film(tmp_path / name)
+    with pytest.raises(BadFilm, match="this is a folder: give the files in it"):
+        load_film(tmp_path)
+    with pytest.raises(BadFilm, match="no file or folder of this name"):
+        load_film(tmp_path / "gone.png")
+    (tmp_path / "loop.png").symlink_to("loop.png")
     with pytest.raises(BadFilm, match="cannot be opened"):
-        load_film(tmp_path)  # a folder; a locked file takes the same way
+        load_film(tmp_path / "loop.png")  # a locked file takes the same way
+
+
+def test_what_is_not_the_file_s_fault_is_not_called_damage(tmp_path, monkeypatch):
+    "Too little memory, or a package that is not there."
+    picture_of("L").save(tmp_path / "x.png")
+    tifffile.imwrite(tmp_path / "x.tif", np.zeros((9, 9, 3), np.uint16), photometric="rgb")
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "tifffile", None)
+        with pytest.raises(BadFilm, match="needs the package tifffile"):
+            load_film(tmp_path / "x.tif")
+
+    def too_large(*args, **kwargs):
+        raise MemoryError
+
+    monkeypatch.setattr("rsna_cls.film.Image.open", too_large)
+    with pytest.raises(BadFilm, match="too large for this computer's memory"):
+        load_film(tmp_path / "x.png")
+
+
+MEMORY = """
+import sys
+from pathlib import Path
+from rsna_cls import load_film
+
+def kilobytes(name):
+    (line,) = [line for line in open("/proc/self/status") if line.startswith(name)]
+    return int(line.split()[1])
+
+load_film(sys.argv[1])  # imports what is needed
+before = kilobytes("VmRSS")
+Path("/proc/self/clear_refs").write_text("5")
+load_film(sys.argv[2])
+print(kilobytes("VmHWM") - before)
+"""
+
+
+@pytest.mark.slow(seconds=5)
+@pytest.mark.parametrize("kind", ["grey.png", "grey.tif", "grey.dcm", "signed.dcm", "colour.tif"])
+def test_memory(tmp_path, kind):
+    "A large film takes six times what its own pixels take, at most."
+    if not Path("/proc/self/clear_refs").exists():
+        pytest.skip("no /proc here")
+    pixels = np.tile(np.arange(4000, dtype=np.uint16), (2500, 1))  # 20 MB
+    for name, film in (("small", pixels[:9]), (kind, pixels)):
+        file = tmp_path / f"{name}{Path(kind).suffix}"
+        if kind == "colour.tif":
+            tifffile.imwrite(file, np.dstack([film] * 3), photometric="rgb")
+        elif file.suffix == ".dcm":
+            make_dicom(file, film, PixelRepresentation=int(kind == "signed.dcm"))
+        else:
+            Image.fromarray(film).save(file, compress_level=1)
+    files = [tmp_path / f"small{Path(kind).suffix}", tmp_path / f"{kind}{Path(kind).suffix}"]
+    child = [sys.executable, "-c", MEMORY, *map(str, files)]
+    answer = subprocess.run(child, capture_output=True, text=True, check=True)
+    channels = 3 if kind == "colour.tif" else 1
+    assert int(answer.stdout) * 1024 < 6 * channels * pixels.nbytes

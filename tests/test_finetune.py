@@ -129,7 +129,7 @@ def test_a_loaded_model_learns_on(learn, course, tmp_path):
     loaded.dls = dataloaders(course, size=48, bs=4)
     assert len(fine_tune(loaded, 1)) == 2
     assert show_curves(loaded).alt
-    assert loaded.learned_from.epochs == 2
+    assert loaded.training_record.epochs == 2
 
 
 @pytest.mark.parametrize(

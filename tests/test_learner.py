@@ -66,7 +66,7 @@ def expect_imagenet(monkeypatch, content, folder):
     checksum = hashlib.sha256(content).hexdigest()[:8]
     file = folder / f"resnet18-{checksum}.pth"
     file.write_bytes(content)
-    monkeypatch.setattr(learner, "IMAGENET", f"https://download.example/models/{file.name}")
+    monkeypatch.setattr(learner, "_IMAGENET", f"https://download.example/models/{file.name}")
     return file
 
 
@@ -122,7 +122,7 @@ def test_imagenet_downloaded(dls, hub, monkeypatch, tmp_path):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(learner, "IMAGENET", f"http://127.0.0.1:{server.server_port}/{file.name}")
+    monkeypatch.setattr(learner, "_IMAGENET", f"http://127.0.0.1:{server.server_port}/{file.name}")
     learn = film_learner(dls, "imagenet")
     server.shutdown()
     server.server_close()
@@ -264,10 +264,10 @@ def test_fastai_s_export_names_no_film(course, tmp_path):
     learn = film_learner(block.dataloaders(course, bs=4, num_workers=0), None)
     with learn.no_bar(), learn.no_logging():
         learn.fit(1)
-    copied = deepcopy(learn).learned_from
-    assert copied is not learn.learned_from
+    copied = deepcopy(learn).training_record
+    assert copied is not learn.training_record
     assert copied.holds_for(weights_digest(learn.model.state_dict()))
-    assert [len(films) for films in copied.datasets] == [12]
+    assert copied.films.total() == 12
 
     learn.export(tmp_path / "m.pkl")
     content = (tmp_path / "m.pkl").read_bytes()

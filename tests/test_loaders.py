@@ -1,5 +1,6 @@
 "Films on their way into a network: which are trained on, and what reaches the model."
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from fastai.vision.all import Pipeline, Rotate, TensorImage, aug_transforms
 from PIL import Image
 from torch import nn
 
@@ -14,12 +16,14 @@ from conftest import RAMP, make_dicom, write_course
 from rsna_cls import (
     BadFilm,
     Course,
+    check_batch,
     class_names,
     dataloaders,
     empty_dataloaders,
     film_batches,
     film_learner,
     film_tensor,
+    film_tfms,
     label_of,
     load_film,
     load_model,
@@ -152,6 +156,56 @@ def test_numbers_of_any_kind_will_do(course, number):
 def test_numbers_that_are_none_are_refused_in_words(course, name, wrong):
     with pytest.raises(ValueError, match=f"{name} must be a whole number from"):
         dataloaders(course, **{name: wrong})
+
+
+@pytest.mark.parametrize("tfms", [5, "flip", [1]])
+def test_transforms_that_are_none_are_refused_in_words(course, tfms):
+    with pytest.raises(ValueError, match="tfms must be fastai transforms"):
+        dataloaders(course, tfms)
+
+
+@pytest.mark.parametrize(
+    "tfms, words",
+    [
+        (film_tfms, ": write film_tfms()"),
+        ([aug_transforms], "write aug_transforms()"),
+        (lambda: 1, "<lambda>"),
+    ],
+)
+def test_transforms_that_lack_their_brackets_are_refused(course, tfms, words):
+    "fastai takes them, and never applies them: no film would be augmented."
+    with pytest.raises(ValueError, match=re.escape(words)):
+        dataloaders(course, tfms)
+
+
+@pytest.mark.parametrize("tfms", [[Rotate], Pipeline(film_tfms()), [lambda batch=None: batch]])
+def test_what_fastai_takes_for_transforms(course, tfms):
+    dataloaders(course, tfms, size=64, bs=4).train.one_batch()
+
+
+def test_a_function_on_a_batch_is_a_transform(course):
+    def darken(batch: TensorImage):
+        return batch - 1
+
+    plain = dataloaders(course, size=64, bs=4).valid.one_batch()[0]
+    darker = dataloaders(course, darken, size=64, bs=4).valid.one_batch()[0]
+    assert not torch.allclose(plain, darker)
+
+
+@pytest.mark.parametrize(
+    "batch, channels, words",
+    [
+        (torch.zeros(3, 9, 9), None, r"must have the shape \(n, channels, h, w\), not \(3, 9, 9\)"),
+        (torch.zeros(2, 1, 9, 9), 3, r"must have the shape \(n, 3, h, w\), not \(2, 1, 9, 9\)"),
+        (torch.zeros(0, 3, 9, 9), 3, "no films here"),
+        (torch.zeros(2, 3, 9, 9, dtype=int), 3, "normalised floats"),
+        (torch.full((2, 3, 9, 9), torch.nan), 3, "not finite"),
+    ],
+)
+def test_a_ready_batch_that_is_none_is_refused_in_words(batch, channels, words):
+    check_batch(torch.zeros(2, channels or 1, 9, 9), channels)
+    with pytest.raises(ValueError, match=words):
+        check_batch(batch, channels)
 
 
 def test_film_tensor_takes_films_in_any_form(course):

@@ -18,11 +18,13 @@ NBS = HERE / "nbs"
 # About how long they take, those that take more than a few seconds.
 SECONDS = {
     "anatomy": 4,
-    "audit": 14,
+    "audit": 10,
     "augment": 9,
     "cam": 28,
     "camcheck": 7,
     "camshow": 5,
+    "clues": 6,
+    "copies": 6,
     "crossval": 18,
     "evaluate": 4,
     "films": 8,

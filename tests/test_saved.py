@@ -1,5 +1,6 @@
 "Models that come back as they were saved, what is in the way when they are, and what is no model."
 
+import errno
 import importlib
 import json
 import os
@@ -20,13 +21,18 @@ import pandas as pd
 import pytest
 import torch
 from fastai.vision.all import (
+    BCEWithLogitsLossFlat,
+    Callback,
     CategoryBlock,
     DataBlock,
     GrandparentSplitter,
     ImageBlock,
     Normalize,
+    RandomCrop,
     Resize,
+    aug_transforms,
     get_image_files,
+    imagenet_stats,
     parent_label,
     resnet18,
     vision_learner,
@@ -44,6 +50,7 @@ from rsna_cls import (
     film_batches,
     film_files,
     film_learner,
+    film_lines,
     film_tensor,
     fine_tune,
     load_model,
@@ -57,6 +64,7 @@ from rsna_cls import (
 saved = importlib.import_module("rsna_cls.saved")
 
 SCORES = {"accuracy": 0.5}
+IN_USE = PermissionError(errno.EACCES, "in use", ".unfinished-x")  # as a move would raise it
 
 
 def names(folder):
@@ -65,6 +73,10 @@ def names(folder):
 
 def card_of(path):
     return json.loads((path / "model.json").read_text())
+
+
+def fingerprint_of(dataset):
+    return saved._fingerprint(film_lines(dataset))
 
 
 class ToyGate:
@@ -83,10 +95,19 @@ def kept(first_learner, tmp_path_factory):
     return save_model(first_learner, folder, scores=SCORES, gate=ToyGate())
 
 
+@pytest.fixture(scope="session")
+def kept_long_ago(kept, tmp_path_factory):
+    "The same as earlier versions wrote it, without a copy of the card; do not change it."
+    folder = tmp_path_factory.mktemp("long_ago") / "m"
+    shutil.copytree(kept, folder)
+    (folder / "model.safetensors").write_bytes(save(load_file(kept / "model.safetensors")))
+    return folder
+
+
 @pytest.fixture
-def model(kept, tmp_path):
-    "That saved model again, to be damaged: its files are replaced, never written into."
-    return Path(shutil.copytree(kept, tmp_path / "model", copy_function=os.link))
+def model(kept_long_ago, tmp_path):
+    "That model again, to be damaged: its files are replaced, never written into."
+    return Path(shutil.copytree(kept_long_ago, tmp_path / "model", copy_function=os.link))
 
 
 @pytest.fixture(scope="session")
@@ -327,18 +348,95 @@ def test_what_no_longer_holds_is_left_out(kept, other_films, tmp_path, capsys, c
     assert "its scores and its gate left out" in capsys.readouterr().out
     if change is train_further:
         assert card["epochs"] == 1
-        assert card["fingerprint"] == saved._films_of([other_films.train_ds]).fingerprint
+        assert card["fingerprint"] == fingerprint_of(other_films.train_ds)
     else:
         assert [card["films"], card["fingerprint"], card["epochs"]] == [None, None, None]
 
 
 @pytest.mark.parametrize("classes", [["chest", "abd"], ["foot", "hand"]])
 def test_classes_that_the_weights_never_learned_are_not_saved(kept, tmp_path, classes):
+    "Neither for this library nor for other programs."
+    pytest.importorskip("onnx")
+    from rsna_cls import export_onnx
+
     learn = load_model(kept)
     learn.dls = empty_dataloaders(classes, 96)
     with pytest.raises(BadModel, match="are for the classes abd, chest"):
         save_model(learn, tmp_path / "n")
+    with pytest.raises(BadModel, match="are for the classes abd, chest"):
+        export_onnx(learn, tmp_path / "n.onnx")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_parent_stands_on_no_other_card(kept, learn, other_films, tmp_path):
+    "What is written on one card is not found on the next."
+    again = load_model(kept)
+    again.dls = other_films
+    assert "parent" in card_of(save_model(again, tmp_path / "child"))
+    assert "parent" not in card_of(save_model(learn, tmp_path / "fresh"))
+
+
+def test_what_a_user_writes_on_a_loaded_card_changes_no_model(kept, tmp_path):
+    again = load_model(kept)
+    again.card["classes"].reverse()
+    again.card["scores"]["accuracy"] = 1.0
+    assert card_of(save_model(again, tmp_path / "n")) == card_of(kept)
+
+
+@pytest.mark.slow(seconds=2)
+@pytest.mark.parametrize("change", ["edited", "gone"])
+def test_a_film_that_is_changed_after_the_training(tmp_path, change):
+    "The card tells of the films that were learned from, whatever becomes of their files."
+    path = write_course(tmp_path / "course")
+    learn = film_learner(dataloaders(path, size=64, bs=4))
+    before = fingerprint_of(learn.dls.train_ds)
+    with learn.no_bar(), learn.no_logging():
+        learn.fit(1)
+    film = path / "train/chest/chest0.png"
+    if change == "gone":
+        film.unlink()
+    else:
+        shutil.copy(path / "elbow.png", film)
+    card = card_of(save_model(learn, tmp_path / "m"))
+    assert [card["films"], card["fingerprint"]] == [12, before]
+
+
+@pytest.mark.slow(seconds=2)
+def test_a_film_that_is_changed_between_two_trainings(tmp_path):
+    "The weights learned from both."
+    path = write_course(tmp_path / "course")
+    learn = film_learner(dataloaders(path, size=64, bs=4))
+    with learn.no_bar(), learn.no_logging():
+        learn.fit(1)
+        shutil.copy(path / "elbow.png", path / "train/chest/chest0.png")
+        learn.fit(1)
+    assert card_of(save_model(learn, tmp_path / "m"))["films"] == 13
+
+
+def test_another_size_is_said(kept, tmp_path, capsys):
+    "Weights that learned from films of 96 pixels, written for films of 64."
+    pytest.importorskip("onnx")
+    from rsna_cls import export_onnx
+
+    learn = load_model(kept)
+    save_model(learn, tmp_path / "same")
+    assert "squeezed" not in capsys.readouterr().out
+    learn.dls = empty_dataloaders(["abd", "chest"], 64)
+    assert card_of(save_model(learn, tmp_path / "other"))["size"] == 64
+    assert (
+        "for films squeezed to 96 × 96 pixels; they are written for 64" in capsys.readouterr().out
+    )
+    export_onnx(learn, tmp_path / "m.onnx")
+    assert (
+        "for films squeezed to 96 × 96 pixels; they are written for 64" in capsys.readouterr().out
+    )
+
+
+def test_a_learner_from_elsewhere_is_known_by_nothing(learn, tmp_path):
+    "No record tells what its weights learned from: the films that it was given need not be those."
+    del learn.training_record
+    card = card_of(save_model(learn, tmp_path / "m"))
+    assert [card["films"], card["fingerprint"], card["epochs"]] == [None, None, None]
 
 
 @pytest.mark.slow(seconds=2)
@@ -363,14 +461,14 @@ def test_films_of_two_trainings(learn, course, other_films, tmp_path):
         learn.fit(2)
     once = card_of(save_model(learn, tmp_path / "once"))
     assert [once["films"], once["epochs"], once["size"]] == [12, 3, 64]
-    assert once["fingerprint"] == saved._films_of([of_course.train_ds]).fingerprint
+    assert once["fingerprint"] == fingerprint_of(of_course.train_ds)
 
     train_further(learn, other_films)
     both = card_of(save_model(learn, tmp_path / "both"))
     assert [both["films"], both["epochs"]] == [24, 4]
     assert both["fingerprint"] not in (
         once["fingerprint"],
-        saved._films_of([other_films.train_ds]).fingerprint,
+        fingerprint_of(other_films.train_ds),
     )
 
 
@@ -378,9 +476,9 @@ def test_films_of_two_trainings(learn, course, other_films, tmp_path):
 def test_films_that_were_only_given_are_not_those_learned_from(learn, other_films, tmp_path):
     with learn.no_bar(), learn.no_logging():
         learn.fit(1)
-    learned_from = saved._films_of([learn.dls.train_ds])
+    learned_from = fingerprint_of(learn.dls.train_ds)
     learn.dls = other_films
-    assert card_of(save_model(learn, tmp_path / "m"))["fingerprint"] == learned_from.fingerprint
+    assert card_of(save_model(learn, tmp_path / "m"))["fingerprint"] == learned_from
 
 
 @pytest.mark.slow(seconds=3)
@@ -398,8 +496,6 @@ def test_weights_put_in_by_hand(learn, tmp_path):
 
 
 def test_a_training_that_was_interrupted_is_known(learn, tmp_path):
-    from fastai.vision.all import Callback
-
     class Stop(Callback):
         def after_batch(self):
             raise KeyboardInterrupt
@@ -422,12 +518,45 @@ def test_a_test_of_rates_is_no_training(learn, tmp_path):
 def test_scores_of_other_weights_are_refused(learn, course, tmp_path):
     "A table that says which weights it was measured with is not saved beside others."
     result = score(predict(learn, course / "val"), positive="chest")
-    result.table.attrs["weights"] = weights_digest(learn.model.state_dict())
+    assert result.table.attrs["weights"] == weights_digest(learn.model.state_dict())
     save_model(learn, tmp_path / "m", scores=result)
     change_by_hand(learn, None)
     with pytest.raises(BadModel, match="predict and score again"):
         save_model(learn, tmp_path / "m", scores=result)
     assert card_of(tmp_path / "m")["scores"][0]["measure"] == "accuracy"
+
+
+def test_scores_of_another_size_are_refused(learn, course, tmp_path):
+    "The same weights say something else about films of another size."
+    result = score(predict(learn, course / "val"), positive="chest")
+    learn.dls = empty_dataloaders(["abd", "chest"], 64)
+    with pytest.raises(
+        BadModel, match=r"measured with films of 96 pixels.* predict and score again"
+    ):
+        save_model(learn, tmp_path / "m", scores=result)
+
+
+@pytest.mark.parametrize("kind", ["csv", "rows", "two models", "typed in", "their own"])
+def test_scores_of_unknown_weights_say_so(learn, course, tmp_path, capsys, kind):
+    "On the card, and in a sentence; loaded and saved again it still stands there."
+    table = predict(learn, course / "val")
+    table.to_csv(tmp_path / "t.csv", index=False)
+    other = table.copy()
+    other.attrs["weights"] = "0" * 64
+    scores = {
+        "csv": lambda: score(pd.read_csv(tmp_path / "t.csv"), positive="chest"),
+        "rows": lambda: score(table, positive="chest").table.to_dict("records"),
+        "two models": lambda: score(pd.concat([table, other]), positive="chest"),
+        "typed in": lambda: SCORES,
+        "their own": lambda: score(table.query("truth == prediction"), positive="chest"),
+    }[kind]()
+    save_model(learn, tmp_path / "m", scores=scores)
+    is_known = kind == "their own"
+    wanted = "these weights" if is_known else "unknown weights"
+    assert card_of(tmp_path / "m")["scores_from"] == wanted
+    assert ("cannot be told" in capsys.readouterr().out) == (not is_known)
+    again = save_model(load_model(tmp_path / "m"), tmp_path / "n")
+    assert card_of(again)["scores_from"] == wanted
 
 
 def test_a_table_of_predictions_is_no_score(learn, course, tmp_path):
@@ -455,7 +584,7 @@ def test_the_fingerprint_is_of_contents_and_classes(tmp_path):
     train = path / "train"
 
     def fingerprint():
-        return saved._films_of([dataloaders(path, size=64, bs=4).train_ds]).fingerprint
+        return fingerprint_of(dataloaders(path, size=64, bs=4).train_ds)
 
     first = fingerprint()
     (train / "chest/chest0.png").rename(train / "chest/other.png")
@@ -485,6 +614,25 @@ def test_a_model_of_version_0_1_0(model, tmp_path):
     assert again["weights"] == old["weights"]
 
 
+@pytest.mark.slow(seconds=4)
+def test_a_model_that_is_saved_while_it_learns(tmp_path):
+    "The saving waits: card and tensors are those of the end of the training."
+    learn = film_learner(dataloaders(write_course(tmp_path / "course"), size=64, bs=4))
+    has_begun = threading.Event()
+
+    class Begin(Callback):
+        def after_batch(self):
+            has_begun.set()
+
+    learn.add_cb(Begin())
+    training = threading.Thread(target=lambda: fine_tune(learn, 2))
+    training.start()
+    has_begun.wait(60)
+    card = card_of(save_model(learn, tmp_path / "m"))
+    training.join()
+    assert [card["films"], card["weights"]] == [12, weights_digest(learn.model.state_dict())]
+
+
 # ---- what is not saved ----
 
 
@@ -507,6 +655,38 @@ def test_models_that_are_not_ours_are_not_saved(course, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    "steps",
+    [
+        dict(item_tfms=Resize(96, "squish"), batch_tfms=aug_transforms(size=64)),
+        dict(item_tfms=[Resize(96, "squish"), RandomCrop(64)], batch_tfms=[]),
+        dict(item_tfms=Resize(64, "squish", resamples=(0, 0)), batch_tfms=[]),
+    ],
+)
+def test_steps_that_would_be_lost_are_not_saved(course, tmp_path, steps):
+    "The loaded model would be shown other films than this one."
+    block = DataBlock(
+        (ImageBlock, CategoryBlock),
+        get_items=get_image_files,
+        splitter=GrandparentSplitter("train", "val"),
+        get_y=parent_label,
+        item_tfms=steps["item_tfms"],
+        batch_tfms=[*steps["batch_tfms"], Normalize.from_stats(*imagenet_stats)],
+    )
+    learn = film_learner(block.dataloaders(course, bs=4, num_workers=0), None)
+    with pytest.raises(BadModel, match="would be lost|squeezed"):
+        save_model(learn, tmp_path / "m")
+    assert not list(tmp_path.iterdir())
+
+
+def to_nowhere(learn):
+    learn.model.to("meta")
+
+
+def ask_each_class(learn):
+    learn.loss_func = BCEWithLogitsLossFlat()
+
+
 def pool_by_maximum(learn):
     learn.model[1][0] = nn.AdaptiveMaxPool2d(1)
 
@@ -523,13 +703,37 @@ def diverge(learn):
     learn.model[1][-1].bias.data[0] = torch.inf
 
 
+def halve_maps_by_a_hook(learn):
+    learn.model[0][5].register_forward_hook(lambda layer, given, maps: maps / 2)
+
+
+def mirror_films_by_a_hook(learn):
+    learn.model.register_forward_pre_hook(lambda layer, given: (given[0].flip(3),))
+
+
+def answer_in_another_way(learn):
+    network, forward = learn.model, learn.model.forward
+    network.forward = lambda films: forward(films).flip(1)
+
+
+def normalise_otherwise(learn):
+    (normalise,) = [step for step in learn.dls.after_batch.fs if isinstance(step, Normalize)]
+    normalise.mean = normalise.mean * 0 + 0.5
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
+        (halve_maps_by_a_hook, "as by a hook"),
+        (mirror_films_by_a_hook, "as by a hook"),
+        (answer_in_another_way, "as by a hook"),
+        (normalise_otherwise, "normalised in another way"),
         (pool_by_maximum, "other layers"),
         (use_other_activation, "other layers"),
         (halve_precision, "kind float16"),
         (diverge, "no numbers"),
+        (to_nowhere, "load its weights first"),
+        (ask_each_class, "question of its own"),
     ],
 )
 def test_models_that_would_come_back_as_others(learn, tmp_path, change, words):
@@ -540,9 +744,16 @@ def test_models_that_would_come_back_as_others(learn, tmp_path, change, words):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_hook_that_only_listens_is_no_matter(learn, tmp_path):
+    heard = []
+    learn.model[0].register_forward_hook(lambda layer, given, maps: heard.append(maps.shape))
+    save_model(learn, tmp_path / "m")
+    assert heard
+
+
 @pytest.mark.parametrize("vocab", [["a", "a"], ["truth", "b"], ["", "b"]])
 def test_class_names_that_cannot_be_used_are_not_saved(learn, tmp_path, vocab):
-    learn = SimpleNamespace(dls=SimpleNamespace(vocab=vocab))
+    learn = SimpleNamespace(dls=SimpleNamespace(vocab=vocab), model=nn.Linear(1, 1))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(saved, "check_learner", lambda learn: None)
         with pytest.raises(BadModel, match="cannot be saved"):
@@ -595,16 +806,18 @@ def break_moves(monkeypatch, failing, error):
             raise error
         move(old, new)
 
-    monkeypatch.setattr(saved.os, "replace", replace)
+    monkeypatch.setattr(os, "replace", replace)
 
 
-@pytest.mark.parametrize("error", [PermissionError("in use"), KeyboardInterrupt()])
+@pytest.mark.parametrize(
+    ("error", "raised"), [(IN_USE, BadModel), (KeyboardInterrupt(), KeyboardInterrupt)]
+)
 @pytest.mark.parametrize("failing", [{1}, {2}])
-def test_a_move_that_fails(model, learn, monkeypatch, failing, error):
+def test_a_move_that_fails(model, learn, monkeypatch, failing, error, raised):
     "Whichever of the two moves it is: the earlier model is there again, and nothing else."
     before = card_of(model)
     break_moves(monkeypatch, failing, error)
-    with pytest.raises(type(error)):
+    with pytest.raises(raised):
         save_model(learn, model)
     assert load_model(model).card == before
     assert names(model.parent) == ["model"]
@@ -613,11 +826,11 @@ def test_a_move_that_fails(model, learn, monkeypatch, failing, error):
 def test_an_earlier_model_that_cannot_be_put_back_is_kept(model, learn, monkeypatch):
     "Both errors say where it is: that of saving, and that of loading."
     before = card_of(model)
-    break_moves(monkeypatch, {2, 3, 4}, PermissionError("in use"))
-    with pytest.raises(OSError, match="The earlier model is whole: it is") as error:
+    break_moves(monkeypatch, {2, 3, 4}, IN_USE)
+    with pytest.raises(BadModel, match="What was there before is whole: it is") as error:
         save_model(learn, model)
     monkeypatch.undo()
-    (rescued,) = model.parent.glob("model.saving-*/old0")
+    (rescued,) = model.parent.glob(".unfinished-*/earlier-0/model")
     assert str(rescued) in str(error.value)
     with pytest.raises(BadModel, match="was interrupted, the earlier model is") as error:
         load_model(model)
@@ -646,7 +859,7 @@ def test_a_process_that_is_killed_between_the_two_moves(model):
     before = card_of(model)
     run = subprocess.run([sys.executable, "-c", KILLED, model])
     assert run.returncode == -signal.SIGKILL
-    (rescued,) = model.parent.glob("model.saving-*/old0")
+    (rescued,) = model.parent.glob(".unfinished-*/earlier-0/model")
     with pytest.raises(BadModel, match="was interrupted") as error:
         load_model(model)
     assert str(rescued) in str(error.value)
@@ -657,14 +870,13 @@ def test_a_process_that_is_killed_between_the_two_moves(model):
 @pytest.mark.parametrize("name", ["m", "m.zip"])
 def test_a_full_disk_leaves_the_old_one(learn, tmp_path, monkeypatch, name):
     save_model(learn, tmp_path / name, scores=SCORES)
-    write = Path.write_bytes
 
-    def full(file, content):
-        write(file, content[:1000])
+    def full(*whatever, **choices):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(OSError, match="No space left"):
+    monkeypatch.setattr(Path, "write_text", full)  # the tensors are there by then
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", full)
+    with pytest.raises(BadModel, match="the disk is full"):
         save_model(learn, tmp_path / name)
     monkeypatch.undo()
     assert load_model(tmp_path / name).card["scores"] == SCORES
@@ -709,10 +921,134 @@ def test_a_move_in_between_by_another_process(learn, model, kept, monkeypatch):
             shutil.copytree(kept, model)
         move(old, new)
 
-    monkeypatch.setattr(saved.os, "replace", replace)
+    monkeypatch.setattr(os, "replace", replace)
     save_model(learn, model, scores={"ours": 1})
     assert load_model(model).card["scores"] == {"ours": 1}
     assert names(model.parent) == ["model"]
+
+
+# ---- a card that was changed by hand ----
+
+
+@pytest.fixture
+def sealed(kept, tmp_path):
+    "A saved model as it is written now, to be edited."
+    return Path(shutil.copytree(kept, tmp_path / "sealed", copy_function=os.link))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        dict(classes=["chest", "abd"]),
+        dict(classes=["foot", "hand"]),
+        dict(size=64),
+        dict(scores={"accuracy": 0.99}),
+        dict(films=1000),
+        dict(epochs=None),
+        dict(use=None),
+        dict(gate=dict(limit=2, k=2, kinds=["abd", "abd", "chest"])),
+    ],
+    ids=repr,
+)
+def test_an_edited_card_is_refused(sealed, change):
+    "Each value would hold for some other model: the error says what stood there."
+    (name,) = change
+    change_card(sealed, **change)
+    for load in (load_model, Gate.load):
+        with pytest.raises(BadModel, match=f"was edited after it was saved: {name} was "):
+            load(sealed)
+
+
+@pytest.mark.parametrize("name", ["classes", "size", "gate", "use"])
+def test_a_line_that_was_taken_off_a_card(sealed, name):
+    card = card_of(sealed)
+    del card[name]
+    replace_file(sealed / "model.json", json.dumps(card).encode())
+    with pytest.raises(BadModel, match=f"{name}.* is gone|names no classes|size must be"):
+        load_model(sealed)
+
+
+def test_a_card_that_was_only_laid_out_anew_and_annotated(sealed):
+    text = json.dumps(card_of(sealed) | {"notes": "mine"}, indent=8, sort_keys=True)
+    replace_file(sealed / "model.json", text.encode())
+    assert load_model(sealed).card["notes"] == "mine"
+
+
+def test_weights_of_the_same_shape_beside_another_card(sealed, learn, tmp_path):
+    "Also where somebody wrote the digest of the new weights on the old card."
+    learn.model[1][-1].bias.data += 1
+    other = save_model(learn, tmp_path / "other")
+    replace_file(sealed / "model.safetensors", (other / "model.safetensors").read_bytes())
+    with pytest.raises(BadModel, match="belongs to other weights"):
+        load_model(sealed)
+    change_card(sealed, weights=card_of(other)["weights"])
+    with pytest.raises(BadModel, match="was edited after it was saved"):
+        load_model(sealed)
+
+
+def test_a_gate_s_points_of_another_gate(model):
+    "The card knows its own: here the model was written without a copy of the card."
+    assert len(card_of(model)["gate"]["points"]) == 64
+    change_tensors(model, **{"gate.known": torch.eye(3, 5).flip(0).half()})
+    with pytest.raises(BadModel, match="gate"):
+        Gate.load(model)
+
+
+def test_a_gate_of_other_classes_is_not_saved(learn, tmp_path):
+    class OfHands(ToyGate):
+        def card(self):
+            return dict(limit=0.4, k=2, kinds=["hand", "abd", "film"])
+
+    with pytest.raises(BadModel, match="knows films of the class hand"):
+        save_model(learn, tmp_path / "m", gate=OfHands())
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("copy", ["[" * 10_000, "no JSON", "[]", '{"a": NaN}'])
+def test_a_copy_of_the_card_that_cannot_be_read(model, copy):
+    content = save(load_file(model / "model.safetensors"), metadata=dict(card=copy))
+    replace_file(model / "model.safetensors", content)
+    with pytest.raises(BadModel):
+        load_model(model)
+
+
+# ---- paths ----
+
+
+@pytest.mark.parametrize("path", [None, 3, b"m", "", "a\0b", ["m"]], ids=repr)
+def test_what_is_no_path(learn, path, tmp_path, monkeypatch):
+    from rsna_cls import export_onnx
+
+    monkeypatch.chdir(tmp_path)
+    for use in (load_model, Gate.load, lambda path: save_model(learn, path)):
+        with pytest.raises(BadModel, match="path"):
+            use(path)
+    pytest.importorskip("onnx")
+    with pytest.raises(BadModel, match="path"):
+        export_onnx(learn, path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_paths_where_nothing_can_be_written(learn, tmp_path):
+    from rsna_cls import export_onnx
+
+    (tmp_path / "f.txt").write_text("mine")
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    (tmp_path / "m.zip").mkdir()
+    before = names(tmp_path)
+    for path in ("f.txt/m", "f.txt/m.zip", "f.txt/a/b/m", "a", "a/m", "m.zip", "n" * 300):
+        with pytest.raises(BadModel):
+            save_model(learn, tmp_path / path)
+    pytest.importorskip("onnx")
+    for path in ("f.txt/m.onnx", "a/m.onnx"):
+        with pytest.raises(BadModel):
+            export_onnx(learn, tmp_path / path)
+    for path in ("f.txt/m", "a", "a/m", "n" * 300):
+        with pytest.raises(BadModel):
+            load_model(tmp_path / path)
+    assert names(tmp_path) == before
+    assert (tmp_path / "f.txt").read_text() == "mine"
 
 
 # ---- what is no model, or a hostile one ----
@@ -725,6 +1061,7 @@ def test_a_move_in_between_by_another_process(learn, model, kept, monkeypatch):
         ({"format": "rsna_cls model 99999999999"}, "its format is not"),
         ({"format": "pickle"}, "its format is not"),
         ({"format": 1}, "its format is not"),
+        ({"format": []}, "what it says of format"),
         ({"architecture": "ResNet50"}, "architecture"),
         ({"architecture": ["ResNet18, GAP, Linear"]}, "architecture"),
         ({"classes": None}, "names no classes"),
@@ -756,7 +1093,12 @@ def test_a_move_in_between_by_another_process(learn, model, kept, monkeypatch):
         ({"films": -1}, "what it says of films"),
         ({"films": "12"}, "what it says of films"),
         ({"fingerprint": 3}, "what it says of fingerprint"),
+        ({"fingerprint": "Mueller, Hans, *1950"}, "what it says of fingerprint"),
         ({"versions": []}, "what it says of versions"),
+        ({"versions": {"torch": 2}}, "what it says of versions"),
+        ({"versions": {"torch": "2" * 1000}}, "what it says of versions"),
+        ({"use": "For clinical use."}, "what it says of use"),
+        ({"scores_from": "the best weights"}, "what it says of scores_from"),
         ({"parent": "../../other/model"}, "what it says of parent"),
         ({"weights": "../../etc/passwd"}, "what it says of weights"),
         ({"weights": "0" * 64}, "belongs to other weights"),
@@ -933,7 +1275,7 @@ def test_one_of_the_two_is_no_file(model, name, kind):
         ("model/model.json", "give the folder it lies in"),
         ("model/model.safetensors", "give the folder it lies in"),
         (".", "it has no model.json"),
-        ("\0", "cannot be read|there is no saved model"),
+        ("\0", "is no path"),
     ],
 )
 def test_paths_that_are_no_saved_model(model, tmp_path, name, words):
@@ -1009,7 +1351,7 @@ def answers(file, films):
     return session.run(["logits", "probabilities", "maps"], {"films": films})
 
 
-@pytest.mark.parametrize("n", [1, 6])
+@pytest.mark.parametrize("n", [1, 2, 6])
 def test_onnx_answers_as_the_model_does(onnx_file, learn, course, n):
     films = film_files(course / "val")[:n]
     batch = torch.cat(list(film_batches(learn, films)))
@@ -1032,7 +1374,8 @@ def test_onnx_says_how_to_prepare_a_film(onnx_file, learn, course):
 
     runtime = pytest.importorskip("onnxruntime")
     about = runtime.InferenceSession(onnx_file).get_modelmeta().custom_metadata_map
-    assert set(about) == {"classes", "size", "mean", "std", "preparation", "use"}
+    assert set(about) == {"classes", "size", "mean", "std", "preparation", "weights", "use"}
+    assert about["weights"] == weights_digest(learn.model.state_dict())
     size = int(about["size"])
     film = course / "val/chest/chest1.png"
     grey = np.asarray(Image.open(film).convert("L").resize((size, size), Image.Resampling.BILINEAR))

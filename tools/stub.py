@@ -25,7 +25,7 @@ OF_SIM = [  # of the simulator's names those that come from the package itself, 
 
 def rooms_in(folder: Path) -> list[str]:
     "The names of the modules of a folder of notebooks, in the order of their numbers."
-    return [book.stem.split("_", 1)[1] for book in sorted(folder.glob("[0-9][0-9]_*.ipynb"))]
+    return [book.stem.split("_", 1)[1] for book in sorted(folder.glob("[0-9][0-9]*_*.ipynb"))]
 
 
 def rooms() -> list[str]:

@@ -10,9 +10,7 @@ import csv
 import hashlib
 import json
 import math
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -41,6 +39,7 @@ from .masks import finished_masks
 from .patients import KINDS, draw_params, with_overrides
 from .scene import Scene
 from .solids import turn
+from ..writing import new_folder
 
 # %% ../../nbs/sim/10_films.ipynb #cb2c3015
 class _View(NamedTuple):
@@ -303,19 +302,6 @@ def _plan_dataset(
     return films
 
 # %% ../../nbs/sim/10_films.ipynb #2d34b0d3
-def _check_new_folder(folder: Path) -> None:
-    "Raise a ValueError unless the folder is new or empty."
-    in_the_way = [path for path in (folder, *folder.parents) if path.is_file()]
-    if in_the_way:
-        raise ValueError(
-            f"The folder {folder} cannot be made: {in_the_way[0]} is a file. Choose another folder."
-        )
-    if folder.exists() and any(folder.iterdir()):
-        raise ValueError(
-            f"The folder {folder} is not empty. Choose a new one: nothing is ever overwritten."
-        )
-
-
 def _film_counts(split: str, counts: Iterable[int]) -> list[int]:
     "How many films of each kind a split gets; raises a ValueError if it is not that."
     given = list(counts) if isinstance(counts, Iterable) else counts
@@ -394,7 +380,6 @@ def simulate_dataset(
     if flaws not in (True, False):
         raise ValueError(f"flaws cannot be {flaws!r}: it must be True or False.")
     dest = user_path(dest)
-    _check_new_folder(dest)
     counts = {
         split: _film_counts(split, of_kinds)
         for split, of_kinds in dict(train=train, val=val, test=test).items()
@@ -410,13 +395,7 @@ def simulate_dataset(
         leave=False,
         ncols=80,
     )
-    # Made beside its place, so that an interrupted run leaves nothing half made.
-    dest.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".simulating.", dir=dest.parent) as folder:
-        made = Path(folder)
-        rows = [_write_film(made, planned) for planned in progress]
-        _write_manifest(made / "manifest.csv", rows)
-        dest.mkdir(exist_ok=True)
-        for item in sorted(made.iterdir()):
-            shutil.move(item, dest)
+    with new_folder(dest, ValueError) as folder:
+        rows = [_write_film(folder, planned) for planned in progress]
+        _write_manifest(folder / "manifest.csv", rows)
     return dest
