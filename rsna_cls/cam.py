@@ -418,10 +418,10 @@ def _gives_no_maps(
 # %% ../nbs/15_cam.ipynb #bf6fe493
 def _builds_on(
     later: torch.Tensor,
-    earlier: torch.Tensor,  # of which gradients are recorded
+    earlier: Any,  # whatever a layer gave; of tensors gradients are recorded
 ) -> bool:
     "Whether one tensor was made of another."
-    if not later.requires_grad:
+    if not (isinstance(earlier, torch.Tensor) and earlier.requires_grad and later.requires_grad):
         return False
     (gradient,) = torch.autograd.grad(later.sum(), earlier, retain_graph=True, allow_unused=True)
     return gradient is not None

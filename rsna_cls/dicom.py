@@ -152,10 +152,9 @@ def _begins_with_element(head: bytes, byteorder: Any) -> bool:
     return has_type or has_short_length
 
 # %% ../nbs/01_dicom.ipynb #6981488f
-_PIXEL_TAGS = [
-    "TransferSyntaxUID",
+# What is said once of an image. All of it must be numbers; of several the first counts.
+_SINGLE_NUMBERS = (
     "SamplesPerPixel",
-    "PhotometricInterpretation",
     "PlanarConfiguration",
     "NumberOfFrames",
     "Rows",
@@ -166,9 +165,15 @@ _PIXEL_TAGS = [
     "PixelRepresentation",
     "PixelPaddingValue",
     "PixelPaddingRangeLimit",
-    "ModalityLUTSequence",
     "RescaleSlope",
     "RescaleIntercept",
+)
+
+_PIXEL_TAGS = [
+    *_SINGLE_NUMBERS,
+    "TransferSyntaxUID",
+    "PhotometricInterpretation",
+    "ModalityLUTSequence",
     "VOILUTSequence",
     "WindowCenter",
     "WindowWidth",
@@ -237,24 +242,6 @@ def _drop_empty_elements(dataset: "Dataset") -> None:
         is_empty_sequence = element.VR == "SQ" and not element.value
         if element.VM == 0 or is_empty_sequence:
             del dataset[tag]
-
-
-# What is said once of an image. All of it must be numbers; of several the first counts.
-_SINGLE_NUMBERS = (
-    "SamplesPerPixel",
-    "PlanarConfiguration",
-    "NumberOfFrames",
-    "Rows",
-    "Columns",
-    "BitsAllocated",
-    "BitsStored",
-    "HighBit",
-    "PixelRepresentation",
-    "PixelPaddingValue",
-    "PixelPaddingRangeLimit",
-    "RescaleSlope",
-    "RescaleIntercept",
-)
 
 
 def _take_first_numbers(dataset: "Dataset") -> None:

@@ -1092,6 +1092,25 @@ def test_a_layer_that_runs_several_times_is_refused(x, views):
             ask()
 
 
+class TwoAnswers(nn.Module):
+    "A layer that gives a pair when it is first asked, and then maps."
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 8, 8)
+        self.asked = Then(lambda x: (x, x) if x.shape[1] == 3 else x)
+        self.fc = nn.Linear(4, 2)
+
+    def forward(self, x):
+        first, _ = self.asked(x)
+        return self.fc(self.asked(self.conv(first)).mean((2, 3)))
+
+
+def test_a_layer_that_gives_no_tensor_at_first_is_refused_in_words(x):
+    with pytest.raises(ValueError, match="gives 2 maps of each film"):
+        cam_atlas(TwoAnswers(), x, layers=["conv", "asked"])
+
+
 class OfOneSize(nn.Module):
     "Films are brought to one size, and then only one channel is looked at."
 
