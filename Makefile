@@ -1,4 +1,4 @@
-# demo · test · check · style · gpu · bench · lab · docs · figures · clean    (each sets .venv up by itself when it is missing or stale)
+# demo · test · check · style · gpu · colab · versions · bench · lab · site · docs · address · figures · clean    (each sets .venv up by itself when it is missing or stale)
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
@@ -6,28 +6,35 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONPATH
 
-.PHONY: help demo test check style gpu bench lab docs figures clean .venv
+.PHONY: help demo test check style gpu colab versions bench lab site docs address figures clean .venv
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    run lesson 01 from the films to the heat maps; writes build/01_first_classifier.html"
-	@echo "make test    every check there is, about six minutes on two processors"
+	@echo "make test    every test, about half an hour on two processors"
 	@echo "make check   the quick ones, about a minute and a half: style, and the tests that neither train nor build, and start no browser and no notebook"
 	@echo "make style   ruff and mypy alone"
 	@echo "make gpu     the course on a GPU and on the processor beside it; skipped without a GPU"
+	@echo "make colab   every lesson with the versions of Google Colab, as if it were opened there; needs Python 3.13 and 7 GB"
+	@echo "make versions the same with those of Kaggle, and with the lowest and the newest on Python 3.11, 3.12 and 3.13; an hour or more"
 	@echo "make bench   speed beside other libraries"
 	@echo "make lab     open the lessons in JupyterLab"
-	@echo "make docs    write README.md and the lessons' badges from nbs/index.ipynb and settings.ini, and the package's list of names"
+	@echo "make site    the home page and the executed lessons as web pages in build/site"
+	@echo "make docs    write README.md, what texts say of the address, and the package's list of names"
+	@echo "make address URL=https://github.com/OWNER/NAME    say where the course is published (URL=none: nowhere yet)"
 	@echo "make figures draw the home page's figures"
 	@echo "make clean   remove what the other targets made, .venv excepted"
 
 .venv: .venv/.ready
 
+# The versions the tests are known to pass with; `make test CONSTRAINTS=` takes the newest instead.
+CONSTRAINTS = -c tests/constraints.txt
+
 .venv/.ready: settings.ini setup.py pyproject.toml tests/constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed, this is " + sys.version.split()[0])'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed, this is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12 …")'
 	@echo "Setting up .venv: about 7 GB (most of it PyTorch), 3 to 10 minutes, once."
 	@rm -f $@; $(PYTHON) -m venv .venv || { echo "python3 -m venv failed: on Debian and Ubuntu, install the package python3-venv"; exit 1; }
-	@$(BIN)/python -m pip install --progress-bar off -c tests/constraints.txt -e ".[dev]" 2>&1 \
+	@$(BIN)/python -m pip install --progress-bar off $(CONSTRAINTS) -e ".[dev]" 2>&1 \
 	  | tee .venv/pip.log | grep --line-buffered -E '^(Collecting|Installing|Building|Successfully|ERROR|error)' | cut -c 1-100 \
 	  || { tail -n 30 .venv/pip.log; echo "pip failed; all it said is in .venv/pip.log"; exit 1; }
 	@touch $@ && echo ".venv is ready."
@@ -56,15 +63,33 @@ style: .venv/.ready
 gpu: .venv/.ready
 	@$(BIN)/python -m pytest tests/test_gpu.py -q -s -rs
 
+colab: .venv/.ready
+	@$(BIN)/python tools/versions.py colab
+
+# Kaggle's, and both ends of what settings.ini promises, on each Python that is here; an environment
+# at a time.
+versions: .venv/.ready
+	@failed=0; $(BIN)/python tools/versions.py kaggle --remove || failed=1; \
+	for edition in lowest newest; do for python in 3.11 3.12 3.13; do \
+	  $(BIN)/python tools/versions.py $$edition --python $$python --remove || failed=1; \
+	done; done; exit $$failed
+
 bench: .venv/.ready
 	@$(BIN)/python -m pytest tests/bench -q -s
 
 lab: .venv/.ready
 	@$(BIN)/jupyter lab nbs/lessons
 
+site: .venv/.ready
+	@$(BIN)/python tools/website.py
+
 docs: .venv/.ready
 	@$(BIN)/python tools/docs.py
 	@$(BIN)/python tools/stub.py
+
+export URL
+address: .venv/.ready
+	@$(BIN)/python tools/address.py "$$URL"
 
 figures: .venv/.ready
 	@$(BIN)/python -W ignore tools/figures.py

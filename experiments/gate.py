@@ -69,6 +69,7 @@ PICTURES = "photographs and other pictures (scikit-image, scikit-learn)"
 SLICES = "CT, MR and other slices (`pydicom`)"
 ELBOW = "elbow of the original course"
 LEG = "lower leg (`pydicom-data`)"
+OTHER_PARTS = (ELBOW, LEG, *(f"simulated {kind}" for kind in KINDS[len(CLASSES) :]))
 SHOULD_PASS = (TEST, PYDICOM_CHEST, *NEW.values(), *ORIGINALS.values())
 NEGATIVES = (PYDICOM_CHEST, *NEW.values())  # what strangers are told from, for the AUROC
 
@@ -365,6 +366,11 @@ def tables(folder: Path) -> dict[str, str]:
     }
 
 
+def some_of(count: int, n: int) -> str:
+    "A count with its interval."
+    return f"{count} of {n} ({per_cent(count, n)})"
+
+
 def numbers(folder: Path) -> dict[str, str]:
     "What sentences quote."
     by_name = {"device": devices(gate.made for gate in GATES.read(folder))}
@@ -380,10 +386,7 @@ def numbers(folder: Path) -> dict[str, str]:
     films = films[films["gate"] == SIMULATED]
     inside = films["stranger"][films["group"].isin(ORIGINALS.values())]
     pictures = films["stranger"][films["group"].isin((PICTURES, SLICES))]
-    is_radiograph = films["group"].isin((ELBOW, LEG)) | films["group"].isin(
-        [f"simulated {kind}" for kind in KINDS]
-    )
-    radiographs = films["stranger"][is_radiograph]
+    radiographs = films["stranger"][films["group"].isin(OTHER_PARTS)]
     by_name["originals"] = str(len(inside))
     for name, outside in (("radiographs", radiographs), ("pictures", pictures)):
         area, low, high = against(outside, inside)
@@ -393,6 +396,20 @@ def numbers(folder: Path) -> dict[str, str]:
     found = answers(folder, SIMULATED, NEGATIVES)
     of_new = [row for name, row in found.items() if name in NEW.values()]
     by_name["new"] = str(sum(row.n for row in of_new))
+
+    # What the original films' gate says of other parts of the body, and of new chests and abdomens.
+    of_original = answers(folder, ORIGINAL, NEGATIVES)
+    others = [row for name, row in of_original.items() if name in OTHER_PARTS]
+    by_name["others"] = some_of(sum(row.refused for row in others), sum(row.n for row in others))
+    fresh = [of_original[name] for name in NEW.values()]
+    by_name["passed"] = some_of(
+        sum(row.n - row.refused for row in fresh), sum(row.n for row in fresh)
+    )
+
+    # How many original films the simulated films' gate lets pass.
+    for kind, name in ORIGINALS.items():
+        row = found[name]
+        by_name[f"original_{kind}"] = some_of(row.n - row.refused, row.n)
     return by_name
 
 

@@ -370,6 +370,9 @@ def numbers(folder: Path) -> dict[str, str]:
         "abd_area": f"{100 * area['anatomy', 'abd']:.0f} %",
         "marker_area": f"{100 * area['marker', 'chest']:.1f} %",
     }
+    on_anatomy = last[last["measured"] == "anatomy"].set_index("label")
+    by_name["chest_heat"] = mass_in_words(on_anatomy.loc["chest"])
+
     is_marker = (means["measured"] == "marker") & (means["network"] == ONLY_MARKER)
     row_of = means[is_marker].set_index(["method", "block"])
     early = [f"{row_of.loc[('Grad-CAM', block)]['mass']:.2f}" for block in (-2, -3, -4)]

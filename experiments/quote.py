@@ -81,12 +81,13 @@ def sentences(file: Path = SENTENCES) -> list[Sentence]:
 
 
 def documents(root: Path = ROOT) -> Iterator[Path]:
-    "The files that may quote a table: notebooks, cards. README.md is made from one of them."
+    "The files that may quote a table: notebooks, cards, the paper. README.md is made from one."
     for path in sorted((root / "nbs").rglob("*.ipynb")):
         if ".ipynb_checkpoints" not in path.parts:
             yield path
     yield root / "rsna_cls/weights/README.md"
     yield root / "data/README.md"
+    yield root / "docs/paper/paper.md"
 
 
 def read_texts(path: Path) -> list[str]:

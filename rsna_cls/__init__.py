@@ -6,7 +6,7 @@ from types import ModuleType
 
 import lazy_loader
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # fastai 2.8 calls this at import, once per session; no reader of a lesson can do anything about it.
 warnings.filterwarnings(

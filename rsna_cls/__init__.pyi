@@ -23,6 +23,7 @@ from .film import printable as printable
 from .film import read_film as read_film
 from .film import SUFFIXES as SUFFIXES
 from .course import BadFolder as BadFolder
+from .course import class_name as class_name
 from .course import Course as Course
 from .course import fault_of_classes as fault_of_classes
 from .course import film_files as film_files

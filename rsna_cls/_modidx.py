@@ -248,6 +248,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                  'rsna_cls.course._why_no_film': ('course.html#_why_no_film', 'rsna_cls/course.py'),
                                  'rsna_cls.course._why_not': ('course.html#_why_not', 'rsna_cls/course.py'),
                                  'rsna_cls.course._with_those_above': ('course.html#_with_those_above', 'rsna_cls/course.py'),
+                                 'rsna_cls.course.class_name': ('course.html#class_name', 'rsna_cls/course.py'),
                                  'rsna_cls.course.fault_of_classes': ('course.html#fault_of_classes', 'rsna_cls/course.py'),
                                  'rsna_cls.course.film_files': ('course.html#film_files', 'rsna_cls/course.py'),
                                  'rsna_cls.course.film_list': ('course.html#film_list', 'rsna_cls/course.py'),

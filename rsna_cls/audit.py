@@ -18,7 +18,7 @@ from PIL import Image
 
 from .clues import Finding, findings_table, shortcut_findings
 from .copies import PAIR_KINDS, Unsought, find_pairs, group_pairs, standardised
-from .course import SPLITS, name_without_patients, user_path
+from .course import SPLITS, class_name, name_without_patients, user_path
 from .figure import Picture, picture, plain_text, readable_text, thumbnail
 from .survey import Survey
 
@@ -30,7 +30,8 @@ def _repeat_finding(
 ) -> Finding:
     "The finding for one set of films that are the same or of one source."
     splits_and_classes = [film.split("/")[:2] for film in films]
-    splits, classes = (set(names) for names in zip(*splits_and_classes, strict=True))
+    splits = {split for split, _ in splits_and_classes}
+    classes = {class_name(folder) for _, folder in splits_and_classes}
     crossed = []
     if len(splits) > 1:
         crossed.append("parts")

@@ -32,7 +32,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from torch import Tensor
 from tqdm import tqdm
 
-from .course import BadFolder, Course, user_path
+from .course import BadFolder, Course, class_name, user_path
 from .figure import Picture, new_figure, picture, plain_text
 from .film import SUFFIXES, as_film, load_film
 from .loaders import whole_number
@@ -339,7 +339,7 @@ class _Places:
     ) -> Path:  # in the new folder, as PNG
         "Where a film goes."
         folders = film.relative_to(source).parts[:-1]
-        split_and_class = folders[:2]
+        split_and_class = map(class_name, folders[:2])
         folder = Path(*split_and_class, self._number(folders[2:], source))
 
         is_suffix = film.suffix.lower() in SUFFIXES  # not so the end of 1.2.840.113619

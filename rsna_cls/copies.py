@@ -395,7 +395,7 @@ def _with_copies(
     for pair in pairs.to_dict("records"):
         for films in product(copies[pair["first"]], copies[pair["second"]]):
             rows.append(pair | dict(first=min(films), second=max(films)))
-    return pd.DataFrame(rows, columns=pairs.columns)
+    return pd.DataFrame(rows, columns=pairs.columns).astype(pairs.dtypes)
 
 # %% ../nbs/19_copies.ipynb #b2000019
 def find_pairs(

@@ -375,7 +375,9 @@ def _explaining_long_paths(
     try:
         yield
     except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
+        # Windows says that there is no such path: with the folder above it there, it is too long.
+        is_too_long = getattr(error, "winerror", None) in (3, 206)
+        if error.errno != errno.ENAMETOOLONG and not is_too_long:
             raise
         raise BadFolder(f"the path of {path.name} in it is too long for this disk") from None
 
@@ -587,7 +589,7 @@ def _list_of(
 def _read_list(folder: Path) -> _Unpacked | None:
     "What was unpacked into a folder of the cache; None: nothing, or nobody knows."
     try:
-        return _Unpacked(**json.loads(_list_of(folder).read_text()))
+        return _Unpacked(**json.loads(_list_of(folder).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
 
@@ -673,7 +675,7 @@ def _unpack(
             _set_aside(dest)
         unpacked = _Unpacked(_sizes(folder), left_out)
         with new_file(_list_of(dest), FetchError) as list_file:
-            list_file.write_text(json.dumps(unpacked._asdict()))
+            list_file.write_text(json.dumps(unpacked._asdict()), encoding="utf-8")
     return dest
 
 
@@ -717,10 +719,10 @@ def _made_once(
 def embedded_films() -> Path:
     "The simulated films that come with the library; raises `FetchError` if they are missing."
     package = Path(str(resources.files("rsna_cls")))
-    linked = package / "films"
-    in_a_checkout_without_links = package.parent / "data"  # as on Windows
-    for folder in (linked, in_a_checkout_without_links):
-        if folder.is_dir():
+    installed = package / "films"
+    in_a_checkout = package.parent / "data"
+    for folder in (installed, in_a_checkout):
+        if (folder / "manifest.csv").is_file():
             return folder
     raise FetchError(f"the simulated films are missing from this installation ({package})")
 

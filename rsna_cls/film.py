@@ -278,6 +278,9 @@ def _film_of_8_bits(img: Image.Image) -> Image.Image:
         img = img.convert("LA")
     if _has_empty_alpha(img):
         img = img.convert("RGB")
+    if img.mode == "1" and img.info.get("transparency") == 1:
+        img = img.copy()  # white is 1 in the file and 255 here, but Pillow 11.3 leaves it at 1
+        img.info["transparency"] = 255
     if img.has_transparency_data:
         img = img.convert("RGBA")
         _check_opacity(np.asarray(img.getchannel("A")))

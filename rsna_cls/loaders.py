@@ -33,7 +33,7 @@ from PIL import Image
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from .course import Course, film_list
+from .course import Course, class_name, film_list
 from .film import as_film
 
 # %% ../nbs/05_loaders.ipynb #60c86631
@@ -173,7 +173,7 @@ def dataloaders(
     folder = course.path
 
     def class_of(film):
-        return Path(film).relative_to(folder).parts[1]
+        return class_name(Path(film).relative_to(folder).parts[1])
 
     def is_validation(film):
         return film.relative_to(folder).parts[0] == "val"

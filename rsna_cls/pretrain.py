@@ -11,6 +11,8 @@ import json
 import multiprocessing
 import time
 from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -187,7 +189,7 @@ def _make_shards(
     shards: list[_Shard],
     processes: int,
 ) -> None:
-    "Make several shards, with a progress bar."
+    "Make several shards, with a progress bar; raises RuntimeError where the processes end early."
 
     def wait_for(finished: Iterable) -> None:
         for _ in tqdm(finished, total=len(shards), desc="simulating, files"):
@@ -197,8 +199,20 @@ def _make_shards(
         wait_for(map(_make_shard, shards))
         return
     # New processes, not forked ones: a fork copies the locks of torch's threads, and may hang.
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        wait_for(pool.imap_unordered(_make_shard, shards))
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=spawn) as pool:
+        jobs = [pool.submit(_make_shard, shard) for shard in shards]
+        try:
+            wait_for(job.result() for job in as_completed(jobs))
+        except BrokenProcessPool:
+            # A new process reads the script that started it. (A `Pool` would start more for ever.)
+            raise RuntimeError(
+                "a process that simulates films ended early. In a script of your own, what calls "
+                'this must stand below `if __name__ == "__main__":`. If it does, the memory may '
+                "not suffice: take processes=1"
+            ) from None
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _make_films(
@@ -206,7 +220,7 @@ def _make_films(
     n: int,  # how many films
     kinds: list[str] = _SEEN,  # to draw from; the first two are the most frequent
     shard: int = 250,  # films per file
-    processes: int = 2,  # how many processors to use; 1 inside a notebook
+    processes: int = 2,  # how many processors to use
 ) -> dict[str, np.ndarray]:  # image and anatomy (uint8), kind (n,), facts (n, 8)
     "Simulated films with the network's tasks; shards that are there are kept; or `BadFolder`."
     with explaining_disk_errors(folder, BadFolder):
@@ -484,7 +498,7 @@ def _write_log(
     numbers: dict[str, float],  # how it goes
 ) -> None:
     "Add a line to a log."
-    with explaining_disk_errors(file, BadFolder), open(file, "a") as log:
+    with explaining_disk_errors(file, BadFolder), open(file, "a", encoding="utf-8") as log:
         log.write(json.dumps(numbers) + "\n")
 
 
@@ -526,7 +540,7 @@ def pretrain(
     sizes: dict[int, float] | None = None,  # side of a batch (px) → how often; they add up to 1
     seed: int = 0,  # decides the start, the order and the variations
     minutes: float = 3.0,  # time between checkpoints (min)
-    processes: int = 2,  # how many processors simulate; 1 inside a notebook
+    processes: int = 2,  # how many processors simulate
 ) -> Path:  # the weights: half-precision safetensors, ResNet18 and its kind layer
     "Train a ResNet18 on simulated films, and write its body's weights; raises `BadFolder`."
     folder = user_path(folder)

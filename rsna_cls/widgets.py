@@ -239,7 +239,10 @@ def _short_name(
     return readable_text(film.name) if isinstance(film, Path) else "image"
 
 # %% ../nbs/23_widgets.ipynb #1e087a06
-_WIDE = dict(style=dict(description_width="110px"), layout=Layout(width="440px"))
+_WIDE = dict(
+    style=dict(description_width="110px"),
+    layout=Layout(width="440px", max_width="calc(100% - 4px)"),  # 2 px each side
+)
 
 
 def _picture_html(

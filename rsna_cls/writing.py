@@ -75,7 +75,10 @@ def explaining_disk_errors(
     except OSError as problem:
         if not _concerns(problem, place):
             raise
-        advice = _ADVICE.get(problem.errno or 0, "is it yours to write to, and is there room?")
+        number = problem.errno
+        if getattr(problem, "winerror", None) == 206:  # "The filename or extension is too long."
+            number = errno.ENAMETOOLONG
+        advice = _ADVICE.get(number or 0, "is it yours to write to, and is there room?")
         reason = problem.strerror or problem
         raise error(f"{target} cannot be written ({reason}): {advice}") from None
 

@@ -1,11 +1,14 @@
 "What the tests share. The real films are found through RSNA_CLS_DATA; without it, tests skip."
 
 import os
+import sys
 
 # One thread for each process: as many processes as there are processors run beside each other, and
 # threads that wait for each other burn time. Said before torch is imported, which reads it then.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import tempfile
+from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
 
@@ -19,9 +22,39 @@ if os.environ.get("RSNA_CLS_DATA"):  # a relative path means one from where the 
     os.environ["RSNA_CLS_DATA"] = str(Path(os.environ["RSNA_CLS_DATA"]).expanduser().resolve())
 
 
+def can_link():
+    "Whether this user may make links: on Windows only some may."
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            Path(folder, "link").symlink_to(folder)
+        except (OSError, NotImplementedError):
+            return False
+        return True
+
+
+CAN_LINK = can_link()
+
+
+def make_link(link, target):
+    "A link to a file or folder, there or not; skips the test where this user may make none."
+    if not CAN_LINK:
+        pytest.skip("needs links, which this user may not make")
+    link.symlink_to(target, target_is_directory=Path(link.parent, target).is_dir())
+
+
+def need_names(*names):
+    "Skip a test where a disk cannot hold these names, text or bytes, beside each other."
+    held = None
+    with tempfile.TemporaryDirectory() as folder, suppress(OSError, ValueError):
+        for name in names:
+            os.mkdir(os.path.join(folder, os.fsdecode(name)))
+        held = set(os.listdir(folder))
+    if held is None or held != {os.fsdecode(name) for name in names}:
+        pytest.skip(f"needs a disk that can hold {ascii(names)}")
+
+
 # Modules whose tests share something that is costly to make: they run in one process.
 TOGETHER = (
-    "test_browser.py",
     "test_camcheck.py",
     "test_gate.py",
     "test_gpu.py",
@@ -54,6 +87,16 @@ def pytest_collection_modifyitems(items):
         return slow.kwargs.get("seconds", 1) if slow else 0
 
     items.sort(key=seconds, reverse=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_gpu_of_a_mac():
+    "Workflows' Macs have one that gives no memory (actions/runner-images#9918): the CPU it is."
+    if sys.platform == "darwin":
+        import torch
+
+        torch.backends.mps.is_available = lambda: False
+        torch.backends.mps.is_built = lambda: False  # fastai asks for this as well
 
 
 def write_course(path, n=6, size=(60, 80), seed=0):

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageOps
 
+from conftest import make_link, need_names
 from rsna_cls import (
     BadFolder,
     audit,
@@ -199,9 +200,9 @@ def test_a_folder_of_all_films_is_no_patient_s(tmp_path):
 def test_what_is_left_out_is_told(tmp_path):
     path = write(tmp_path, n=4)
     assert not len(rows(audit(path), "left out"))
-    (path / "train/a/notes.txt").write_text("nothing")
+    (path / "train/a/notes.txt").write_text("nothing", encoding="utf-8")
     assert severities(audit(path), "left out") == ["low"]
-    (path / "train/a/gone.png").symlink_to(tmp_path / "nowhere.png")
+    make_link(path / "train/a/gone.png", tmp_path / "nowhere.png")
     table = audit(path)
     assert severities(table, "left out") == ["medium"]
     assert "notes.txt" in rows(table, "left out")["detail"].iloc[0]
@@ -211,7 +212,7 @@ def test_what_is_left_out_is_told(tmp_path):
 @pytest.mark.parametrize("function", [duplicates, shortcuts, same_source])
 def test_what_is_left_out_is_printed(tmp_path, capsys, function):
     path = write(tmp_path, n=4)
-    (path / "train/a/notes.txt").write_text("nothing")
+    (path / "train/a/notes.txt").write_text("nothing", encoding="utf-8")
     function(path)
     assert "Left out: 1 file is no film" in capsys.readouterr().out
 
@@ -359,6 +360,7 @@ def test_names_of_patients_stay_out_of_figures(tmp_path, monkeypatch):
 def test_names_that_mean_something_to_a_program(tmp_path, names):
     "Formulas, numbers, truth values: the names of classes and films stay what they are."
     first, second = names
+    need_names(first, second, "$a_{b}\n<%.png")
     path = write(tmp_path, names, n=6)
     for number in range(5):
         greys = np.asarray(load_film(path / f"train/{first}/{number}.png"))

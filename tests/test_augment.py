@@ -13,7 +13,7 @@ import torch
 from fastai.vision.all import no_random
 from PIL import Image
 
-from conftest import write_course
+from conftest import make_link, write_course
 from rsna_cls import (
     BadFilm,
     BadFolder,
@@ -173,7 +173,7 @@ def test_surprises_stay_and_strays_go(tmp_path):
         (path / stray).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path / "elbow.png", path / stray)
     (path / "train/abd").rename(tmp_path / "elsewhere")
-    (path / "train/abd").symlink_to(tmp_path / "elsewhere")  # a linked class is one
+    make_link(path / "train/abd", tmp_path / "elsewhere")  # a linked class is one
     made = remake(path, tmp_path / "made", mark, only="chest")
     films = Course(path).films() + Course(path).surprises()
     assert names_below(made) == sorted(str(film.relative_to(path)) for film in films)
@@ -192,7 +192,7 @@ def test_nothing_half_made_is_left_and_nothing_of_the_user_s_is_gone(tmp_path, e
     path = write_course(tmp_path / "c")
     for name in ("made.part", ".made.part"):  # the user's own
         (tmp_path / name).mkdir()
-        (tmp_path / name / "thesis.txt").write_text("years of work")
+        (tmp_path / name / "thesis.txt").write_text("years of work", encoding="utf-8")
     before = names_below(tmp_path)
 
     def fails_late(file):
@@ -224,7 +224,7 @@ def test_a_new_folder_does_not_land_where_a_link_leads(tmp_path):
     "A class of either course may lie elsewhere: films written there would be new ones of it."
     path = write_course(tmp_path / "c")
     (path / "train/abd").rename(tmp_path / "abd")
-    (path / "train/abd").symlink_to(tmp_path / "abd")
+    make_link(path / "train/abd", tmp_path / "abd")
     extra = write_course(tmp_path / "extra")
     before = names_below(tmp_path)
     for place in (tmp_path / "abd/made", extra / "train/chest/made"):
@@ -234,14 +234,14 @@ def test_a_new_folder_does_not_land_where_a_link_leads(tmp_path):
 
 
 def test_a_link_of_the_user_s_is_not_replaced(course, tmp_path):
-    (tmp_path / "made").symlink_to(tmp_path / "nowhere")
+    make_link(tmp_path / "made", tmp_path / "nowhere")
     with pytest.raises(BadFolder, match="made is a link that leads nowhere"):
         remake(course, tmp_path / "made")
     assert (tmp_path / "made").is_symlink()
 
 
 def test_a_place_that_cannot_be_written_to(course, tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(BadFolder, match="made cannot be written: .*file is no folder"):
         remake(course, tmp_path / "file/made")
 

@@ -1,4 +1,4 @@
-"""Lesson 01 in JupyterLab, as a person meets it: run all cells, move a slider, answer a quiz.
+"""Every lesson in JupyterLab, as a person meets it: run all cells, move a slider, answer a quiz.
 
 Needs Chromium. Screenshots stay in build/browser; how long a step of the slider takes is printed
 and kept there too, not asserted.
@@ -21,6 +21,7 @@ import pytest
 from PIL import Image
 
 from conftest import HERE
+from test_places import outputs, what_it_needs
 
 
 def find_chromium():
@@ -42,15 +43,17 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+LONGEST = 480_000  # that a lesson may take (ms); at small size it is a minute
 SHOTS = HERE / "build/browser"
-pytestmark = [
-    pytest.mark.slow(seconds=80),
-    pytest.mark.skipif(
-        CHROMIUM is None,
-        reason="needs Chromium: on Debian and Ubuntu, apt-get install chromium; "
-        "elsewhere set CHROMIUM to its path",
-    ),
-]
+LESSONS = HERE / "nbs/lessons"
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None,
+    reason="needs Chromium: on Debian and Ubuntu, apt-get install chromium; "
+    "elsewhere set CHROMIUM to its path",
+)
+
+
+# --- JupyterLab, and a lesson in it --------------------------------------------------------------
 
 
 def free_port():
@@ -60,13 +63,15 @@ def free_port():
         return free.getsockname()[1]
 
 
-def write_small_lesson(file):
-    "Write lesson 01 with small values in its parameters cell: embedded films, 64 pixels."
-    lesson = nbformat.read(HERE / "nbs/lessons/01_first_classifier.ipynb", as_version=4)
+def write_small(name, small, file):
+    "Write a lesson with other values in its parameters cell: `small` maps a name to its value."
+    lesson = nbformat.read(LESSONS / name, as_version=4)
     cell = next(cell for cell in lesson.cells if "parameters" in cell.metadata.get("tags", []))
-    for usual, small in (('films = "auto"', 'films = "simulated"'), ("size = 224", "size = 64")):
-        assert usual in cell.source
-        cell.source = cell.source.replace(usual, small)
+    lines = cell.source.split("\n")
+    names = [line.partition(" = ")[0] for line in lines]
+    for parameter, value in small.items():
+        lines[names.index(parameter)] = f"{parameter} = {value!r}"
+    cell.source = "\n".join(lines)
     nbformat.write(lesson, file)
 
 
@@ -82,7 +87,7 @@ def write_settings(folder):
     for name, value in SETTINGS.items():
         file = folder / f"@jupyterlab/{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True)
-        file.write_text(json.dumps(value))
+        file.write_text(json.dumps(value), encoding="utf-8")
 
 
 def lab_command(home, port):
@@ -108,16 +113,15 @@ def wait_for_server(server, port, log):
             urllib.request.urlopen(f"http://127.0.0.1:{port}/api", timeout=2)
             return
         except OSError:
-            assert server.poll() is None, log.read_text()
+            assert server.poll() is None, log.read_text(encoding="utf-8")
             time.sleep(0.5)
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    "JupyterLab on 127.0.0.1, with lesson 01 at small size; its address, and its folder."
+    "JupyterLab on 127.0.0.1: the address of its folder, and the folder."
     home = tmp_path_factory.mktemp("lab")
     port = free_port()
-    write_small_lesson(home / "lesson.ipynb")
     write_settings(home / "settings")
     folders = {
         "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
@@ -126,7 +130,7 @@ def lab(tmp_path_factory):
         "IPYTHONDIR": str(home / "ipython"),
     }
     log_file = home / "lab.log"
-    with open(log_file, "w") as log:
+    with open(log_file, "w", encoding="utf-8") as log:
         server = subprocess.Popen(
             lab_command(home, port),
             stdout=log,
@@ -136,77 +140,94 @@ def lab(tmp_path_factory):
         )
     try:
         wait_for_server(server, port, log_file)
-        yield f"http://127.0.0.1:{port}/lab/tree/lesson.ipynb", home
+        yield f"http://127.0.0.1:{port}/lab/tree", home
     finally:
         server.terminate()
         server.wait(30)
 
 
 @pytest.fixture(scope="module")
-def page(lab):
-    "The lesson, opened and run to its end."
+def browser():
+    "Chromium without a window."
     from playwright.sync_api import sync_playwright
 
-    shutil.rmtree(SHOTS, ignore_errors=True)
-    SHOTS.mkdir(parents=True)
-    address, _ = lab
     with sync_playwright() as p:
         browser = p.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport=dict(width=1280, height=1000))
-        page.goto(address, timeout=120_000)
-        page.locator(".jp-Notebook").wait_for(timeout=120_000)
-        ready = page.locator("#jp-main-statusbar", has_text="Python 3 (ipykernel) | Idle")
-        ready.wait_for(timeout=120_000)
-        page.get_by_role("menuitem", name="Run", exact=True).click()
-        page.get_by_text("Run All Cells", exact=True).click()
-        last_output = page.locator(".jp-OutputArea-output", has_text="model.safetensors").first
-        try:
-            last_output.wait_for(timeout=480_000)
-        finally:
-            page.screenshot(path=SHOTS / "after_run.png")
-        yield page
+        yield browser
         browser.close()
 
 
-def shot(locator, name):
-    "A part of the page as a PNG in build/browser, and as pixels."
+# JupyterLab shows an error and a warning alike.
+RED = "[data-mime-type='application/vnd.jupyter.stderr']"
+
+# Whether the first cell has its number and none waits: all have run, or one has failed.
+IS_AT_ITS_END = """() => {
+    const prompts = document.querySelectorAll('.jp-CodeCell .jp-InputArea-prompt');
+    const words = [...prompts].map(prompt => prompt.textContent);
+    return /\\d/.test(words[0]) && !words.some(word => word.includes('*'));
+}"""
+
+
+def run_all_cells(page, address):
+    "Open a lesson and choose Run, Run All Cells; wait until it has ended."
+    page.goto(address, timeout=120_000)
+    page.locator(".jp-Notebook").wait_for(timeout=120_000)
+    ready = page.locator("#jp-main-statusbar", has_text="Python 3 (ipykernel) | Idle")
+    ready.wait_for(timeout=120_000)
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_text("Run All Cells", exact=True).click()
+    page.wait_for_function(IS_AT_ITS_END, timeout=LONGEST)
+
+
+@pytest.fixture(scope="class")
+def folder(request):
+    "Where the screenshots of a class's lesson go."
+    folder = SHOTS / request.cls.name.removesuffix(".ipynb")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture(scope="class")
+def page(request, lab, browser, folder):
+    "A class's lesson, opened and run to its end."
+    address, home = lab
+    name = request.cls.name
+    write_small(name, request.cls.small, home / name)
+    page = browser.new_page(viewport=dict(width=1280, height=1000))
+    try:
+        run_all_cells(page, f"{address}/{name}?reset")  # without the lessons that were open before
+    finally:
+        page.screenshot(path=folder / "after_run.png")
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="class")
+def saved(request, page, lab):
+    "The lesson as JupyterLab saves it."
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+s")
+    _, home = lab
+    for _ in range(40):
+        try:
+            lesson = nbformat.read(home / request.cls.name, as_version=4)
+        except nbformat.reader.NotJSONError:
+            code_cells = []  # it is being written
+        else:
+            code_cells = [cell for cell in lesson.cells if cell.cell_type == "code"]
+        # (The folded ones were run, too.)
+        if code_cells and all(cell.execution_count for cell in code_cells):
+            return lesson
+        time.sleep(0.5)
+    raise AssertionError("JupyterLab did not save the lesson")
+
+
+def shot(locator, folder, name):
+    "A part of the page as a PNG in a folder, and as pixels."
     locator.scroll_into_view_if_needed()
-    data = locator.screenshot(path=SHOTS / f"{name}.png")
+    data = locator.screenshot(path=folder / f"{name}.png")
     return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
-
-
-def explorer(page):
-    "The output that holds the explorer of maps."
-    label = page.locator(".widget-label", has_text="Opacity")
-    return page.locator(".jp-OutputArea-output", has=label).first
-
-
-def block_handle(box):
-    "What is moved in the explorer to choose a block."
-    return box.locator(".widget-slider", has_text="Block").locator("[role=slider]")
-
-
-ERRORS = (
-    ".jp-RenderedText[data-mime-type='application/vnd.jupyter.error'], "
-    ".jp-OutputArea-output .jp-mod-error"
-)
-
-
-def test_every_cell_ran_without_an_error(page):
-    assert page.locator(ERRORS).count() == 0
-    assert page.locator(".jp-OutputArea-output", has_text="Traceback").count() == 0
-    # the place that stands for a folded cell has no number
-    numbers = page.locator(".jp-CodeCell .jp-InputPrompt:not(.jp-Placeholder-prompt)")
-    prompts = numbers.all_text_contents()
-    assert len(prompts) > 20
-    assert all(prompt.strip("[]: ").isdigit() for prompt in prompts), prompts
-
-
-def test_every_picture_has_alternative_text(page):
-    pictures = page.locator(".jp-OutputArea-output img")
-    assert pictures.count() >= 8
-    words = pictures.evaluate_all("pictures => pictures.map(picture => picture.alt)")
-    assert all(len(alt or "") > 20 for alt in words)
 
 
 def share_changed(before, after):
@@ -216,24 +237,128 @@ def share_changed(before, after):
     return (difference > 30).mean()
 
 
-def test_the_slider_changes_the_picture(page):
-    box = explorer(page)
-    image = box.locator("img")
-    before = shot(box, "explorer_block_-1")
-    words_before = image.get_attribute("alt")
-    assert "at block −1" in words_before
+def press(page, key, shown, patience=60_000):
+    "Press a key, and wait until what is shown (a locator) reads otherwise; whether it did."
+    before = shown.inner_html()
+    page.keyboard.press(key)
+    for _ in range(patience // 50):
+        page.wait_for_timeout(50)
+        if shown.inner_html() != before:
+            return True
+    return False
 
-    block_handle(box).focus()  # the Tab key reaches it, the arrow keys move it
-    page.keyboard.press("ArrowLeft")
-    page.wait_for_function(
-        "([image, before]) => image.isConnected ? image.alt !== before : true",
-        arg=[image.element_handle(), words_before],
-        timeout=20_000,
-    )
-    page.wait_for_timeout(300)
-    after = shot(box, "explorer_block_-2")
-    assert "at block −2" in image.get_attribute("alt")
-    assert share_changed(before, after) > 0.01
+
+# --- what holds for every lesson -----------------------------------------------------------------
+
+# What is cut off: its first words, or those that stand for a picture. (A wide table gets a bar to
+# scroll it with.)
+CUT_OFF = """() => {
+    const places = document.querySelectorAll('.jp-OutputArea-output, .jp-RenderedMarkdown');
+    const found = [];
+    for (const place of places) {
+        const isWide = place.scrollWidth > place.clientWidth + 1;
+        if (isWide && !place.querySelector('table')) found.push(place.textContent.slice(0, 60));
+        const edge = place.getBoundingClientRect().right + 1;
+        for (const part of place.querySelectorAll('img, select, .widget-readout')) {
+            const words = part.alt || part.parentElement.textContent;
+            if (part.getBoundingClientRect().right > edge) found.push(words);
+        }
+    }
+    return found;
+}"""
+
+
+class EveryLesson:
+    "What a lesson shows and lets one do. Each class below runs one lesson once."
+
+    name: str  # of its file
+    small: dict  # values of its parameters
+    pictures: int  # at least so many
+    quizzes: int
+
+    def test_every_cell_ran(self, page):
+        # the place that stands for a folded cell has no number
+        numbers = page.locator(".jp-CodeCell .jp-InputPrompt:not(.jp-Placeholder-prompt)")
+        prompts = numbers.all_text_contents()
+        assert len(prompts) > 20
+        assert all(prompt.strip("[]: ").isdigit() for prompt in prompts), prompts
+
+    def test_no_cell_failed_or_warned(self, page):
+        assert page.locator(RED).all_text_contents() == []
+
+    def test_every_picture_has_alternative_text(self, page):
+        pictures = page.locator(".jp-OutputArea-output img")
+        assert pictures.count() >= self.pictures
+        words = pictures.evaluate_all("pictures => pictures.map(picture => picture.alt)")
+        assert all(len(alt or "") > 20 for alt in words), words
+
+    @pytest.mark.parametrize("width", [1280, 800])
+    def test_nothing_is_cut_off(self, page, width):
+        page.set_viewport_size(dict(width=width, height=1000))
+        page.wait_for_timeout(500)
+        found = page.evaluate(CUT_OFF)
+        page.set_viewport_size(dict(width=1280, height=1000))
+        assert found == []
+
+    def test_quizzes_answer_to_the_keyboard(self, page, folder):
+        "The space bar chooses the first answer, a wrong one; the Tab key leads to the right one."
+        boxes = page.locator(".jp-OutputArea-output", has=page.locator(".widget-radio-box"))
+        assert boxes.count() == self.quizzes
+        for number in range(self.quizzes):
+            box = boxes.nth(number)
+            choices = box.locator("input[type=radio]")
+            verdict = box.get_by_role("status")
+            assert "Choose first" in verdict.inner_text()
+            assert box.locator("input[type=radio]:checked").count() == 0
+
+            choices.first.focus()
+            assert press(page, "Space", verdict)
+            told = verdict.inner_text()
+            answers = box.locator("label", has=page.locator("input[type=radio]"))
+            beginnings = [
+                f"Not quite: {answer.strip().removesuffix('.')}."
+                for answer in answers.all_text_contents()
+            ]
+            (right,) = [i for i, words in enumerate(beginnings) if told.startswith(words)]
+
+            for _ in range(right):
+                page.keyboard.press("Tab")
+            page.keyboard.press("Space")
+            box.get_by_role("status").filter(has_text="Yes. ").wait_for(timeout=60_000)
+            shot(box, folder, f"quiz_{number + 1}")
+
+    def test_a_saved_lesson_keeps_no_widget_state(self, saved):
+        assert any(outputs(saved))
+        assert "widgets" not in saved.metadata
+
+    def test_nothing_has_to_be_fetched_to_show_it(self, saved):
+        "Neither here nor in another editor; controls excepted."
+        needs = [what_it_needs(output) for output in outputs(saved)]
+        assert [need for need in needs if need] == []
+
+
+# --- lesson by lesson ----------------------------------------------------------------------------
+
+
+def explorer(page):
+    "The output that holds the explorer of maps."
+    label = page.locator(".widget-label", has_text="Opacity")
+    return page.locator(".jp-OutputArea-output", has=label).first
+
+
+def handle(box, name):
+    "What is moved on the slider of this name: the Tab key reaches it, the arrow keys move it."
+    return box.locator(".widget-slider", has_text=name).locator("[role=slider]")
+
+
+def labels(box):
+    "The names that stand before controls."
+    return [text for text in box.locator(".widget-label").all_text_contents() if text]
+
+
+def are_reached_by_the_keyboard(controls):
+    "Whether the Tab key stops at each of these."
+    return controls.evaluate_all("controls => controls.every(control => control.tabIndex >= 0)")
 
 
 # Leaves a promise in window.step: the time from the next key to the new picture on the screen (ms).
@@ -263,64 +388,93 @@ TIME_OF_A_STEP = """() => {
 }"""
 
 
-def test_how_long_a_step_takes(page, capsys):
-    "From the key to the new picture, decoded and drawn: measured, not asserted."
-    block_handle(explorer(page)).focus()
-    times = []
-    for key in ["ArrowLeft"] * 6 + ["ArrowRight"] * 6 + ["ArrowLeft"] * 6:
-        page.evaluate(WATCH_A_STEP)
-        page.keyboard.press(key)
-        times.append(page.evaluate(TIME_OF_A_STEP))
-    assert None not in times, times
-    line = (
-        f"a step of the block slider: median {statistics.median(times):.0f} ms, "
-        f"{min(times):.0f} to {max(times):.0f} (n = {len(times)})"
-    )
-    (SHOTS / "slider.txt").write_text(line + "\n")
-    with capsys.disabled():
-        print("\n" + line)
+@pytest.mark.slow(seconds=80)
+class TestFirstClassifier(EveryLesson):
+    "Lesson 01, and its explorer of maps."
+
+    name = "01_first_classifier.ipynb"
+    small = dict(films="simulated", size=64)
+    pictures = 8
+    quizzes = 1
+
+    def test_the_slider_changes_the_picture(self, page, folder):
+        box = explorer(page)
+        image = box.locator("img")
+        before = shot(box, folder, "explorer_block_-1")
+        assert "at block −1" in image.get_attribute("alt")
+
+        handle(box, "Block").focus()
+        assert press(page, "ArrowLeft", box)
+        page.wait_for_timeout(300)
+        after = shot(box, folder, "explorer_block_-2")
+        assert "at block −2" in image.get_attribute("alt")
+        assert share_changed(before, after) > 0.01
+
+    def test_how_long_a_step_takes(self, page, folder, capsys):
+        "From the key to the new picture, decoded and drawn: measured, not asserted."
+        handle(explorer(page), "Block").focus()
+        times = []
+        for key in ["ArrowLeft"] * 6 + ["ArrowRight"] * 6 + ["ArrowLeft"] * 6:
+            page.evaluate(WATCH_A_STEP)
+            page.keyboard.press(key)
+            times.append(page.evaluate(TIME_OF_A_STEP))
+        assert None not in times, times
+        line = (
+            f"a step of the block slider: median {statistics.median(times):.0f} ms, "
+            f"{min(times):.0f} to {max(times):.0f} (n = {len(times)})"
+        )
+        (folder / "slider.txt").write_text(line + "\n", encoding="utf-8")
+        with capsys.disabled():
+            print("\n" + line)
+
+    def test_controls_have_labels(self, page):
+        box = explorer(page)
+        assert labels(box) == ["Film", "Method", "Speaks for", "Block", "Opacity"]
+        assert are_reached_by_the_keyboard(box.locator("select, [role=slider]"))
 
 
-def test_the_quiz_answers(page):
-    answers = page.locator(".widget-radio-box")
-    box = page.locator(".jp-OutputArea-output", has=answers).first
-    choices = box.locator("input[type=radio]")
-    shot(box, "quiz_asked")
-    assert "Choose first" in box.inner_text()
-    assert box.locator("input[type=radio]:checked").count() == 0
-    choices.nth(0).check()
-    box.get_by_text("Not quite").wait_for(timeout=20_000)
-    shot(box, "quiz_wrong")
-    choices.nth(2).check()
-    box.get_by_text("Yes. It knows two words").wait_for(timeout=20_000)
-    shot(box, "quiz_right")
+@pytest.mark.slow(seconds=80)
+class TestIsItCheating(EveryLesson):
+    "Lesson 02."
+
+    name = "02_is_it_cheating.ipynb"
+    small = dict(films="simulated", size=32, epochs=1)
+    pictures = 8
+    quizzes = 2
 
 
-def test_controls_have_labels(page):
-    "Each control is named, and the keyboard reaches it."
-    box = explorer(page)
-    labels = [text for text in box.locator(".widget-label").all_text_contents() if text]
-    assert labels == ["Film", "Method", "Speaks for", "Block", "Opacity"]
-    controls = box.locator("select, [role=slider]")
-    assert controls.evaluate_all("controls => controls.every(control => control.tabIndex >= 0)")
+@pytest.mark.slow(seconds=80)
+class TestCanYouTrustIt(EveryLesson):
+    "Lesson 03."
+
+    name = "03_can_you_trust_it.ipynb"
+    small = dict(films="simulated", size=48, folds=2)
+    pictures = 13
+    quizzes = 2
 
 
-def test_a_saved_lesson_keeps_no_widget_state(page, lab):
-    page.keyboard.press("Escape")
-    page.keyboard.press("Control+s")
-    _, home = lab
-    for _ in range(40):
-        try:
-            lesson = nbformat.read(home / "lesson.ipynb", as_version=4)
-        except nbformat.reader.NotJSONError:
-            code_cells = []  # it is being written
-        else:
-            code_cells = [cell for cell in lesson.cells if cell.cell_type == "code"]
-        # (The folded ones were run, too.)
-        is_saved = bool(code_cells) and all(cell.execution_count for cell in code_cells)
-        if is_saved:
-            break
-        time.sleep(0.5)
-    assert is_saved
-    assert any(cell.outputs for cell in code_cells)
-    assert "widgets" not in lesson.metadata
+@pytest.mark.slow(seconds=60)
+class TestHowAFilmIsMade(EveryLesson):
+    "Lesson 05, and its console."
+
+    name = "05_how_a_film_is_made.ipynb"
+    small = dict(size=128)
+    pictures = 13
+    quizzes = 0
+
+    def console(self, page):
+        "The output that holds the sliders and the film."
+        label = page.locator(".widget-label", has_text="kvp")
+        return page.locator(".jp-OutputArea-output", has=label).first
+
+    @pytest.mark.parametrize("dial", ["yaw", "inspiration", "kvp", "window", "dose"])
+    def test_each_slider_takes_another_film(self, page, folder, dial):
+        box = self.console(page)
+        handle(box, dial).focus()
+        assert press(page, "ArrowRight", box.locator(".widget-html-content"))
+        shot(box, folder, f"console_{dial}")
+
+    def test_controls_have_labels(self, page):
+        box = self.console(page)
+        assert labels(box) == ["yaw", "inspiration", "kvp", "window", "dose"]
+        assert are_reached_by_the_keyboard(box.locator("[role=slider]"))

@@ -183,7 +183,7 @@ def test_a_film_in_memory_is_left_as_it_was(toy_learner, many):
 
 
 def test_what_predict_refuses(many, toy_learner, tmp_path):
-    (tmp_path / "note.png").write_text("not a film")
+    (tmp_path / "note.png").write_text("not a film", encoding="utf-8")
     with pytest.raises(BadFilm, match=r"note\.png: not a film"):
         predict(toy_learner, [*film_files(many)[:20], tmp_path / "note.png"], gate=LimitedGate())
     with pytest.raises(ValueError, match="there are no films here"):

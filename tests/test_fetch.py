@@ -25,7 +25,7 @@ import numpy as np
 import pooch
 import pytest
 
-from conftest import write_course
+from conftest import make_link, need_names, write_course
 from rsna_cls import (
     SOURCES,
     BadFolder,
@@ -131,7 +131,7 @@ def test_download_gives_back_the_file(served, tmp_path):
 
 def test_a_folder_that_cannot_be_written_to(served, tmp_path):
     "A file stands where the folder should be; the same way goes a full disk."
-    (tmp_path / "taken").write_text("")
+    (tmp_path / "taken").write_text("", encoding="utf-8")
     with pytest.raises(FetchError, match="taken is no folder"):
         download(served[0].url, tmp_path / "taken" / "films.zip", lambda _: True, "the films")
 
@@ -166,6 +166,16 @@ def test_broken_download_leaves_nothing(cache, monkeypatch):
 
 def test_a_lesson_does_not_wait_long_for_an_answer():
     assert fetch._ANSWER_SECONDS <= 5
+
+
+def test_a_folder_data_beside_an_installed_package_is_somebody_elses(tmp_path, monkeypatch):
+    "In a checkout it holds the films, and their table."
+    monkeypatch.setattr(fetch.resources, "files", lambda _: tmp_path / "rsna_cls")
+    write_course(tmp_path / "data")
+    with pytest.raises(FetchError, match="films are missing from this installation"):
+        embedded_films()
+    (tmp_path / "data/manifest.csv").touch()
+    assert embedded_films() == tmp_path / "data"
 
 
 def test_a_server_that_never_answers(cache, monkeypatch):
@@ -301,7 +311,7 @@ def test_put_into_the_cache_by_hand(cache, offline, course, tmp_path, monkeypatc
 
 def test_a_cache_that_is_no_use(served, cache):
     cache.parent.mkdir(parents=True, exist_ok=True)
-    cache.write_text("a file where the folder should be")
+    cache.write_text("a file where the folder should be", encoding="utf-8")
     with pytest.raises(FetchError, match="rsna_cls cannot be written"):
         fetch_data("toy")
 
@@ -390,14 +400,14 @@ def test_a_name_that_is_nearly_right(cache):
 def test_a_zip_when_the_cache_is_no_use(cache, course, tmp_path):
     "A zip has to be unpacked somewhere: without a place, it is said in words."
     cache.parent.mkdir(parents=True, exist_ok=True)
-    cache.write_text("a file where the folder should be")
+    cache.write_text("a file where the folder should be", encoding="utf-8")
     with pytest.raises(FetchError, match="rsna_cls cannot be written"):
         fetch_data(write_zip(tmp_path / "films.zip", course))
 
 
 def test_auto_when_the_cache_is_no_use(cache, offline, capsys):
     cache.parent.mkdir(parents=True, exist_ok=True)
-    cache.write_text("a file where the folder should be")
+    cache.write_text("a file where the folder should be", encoding="utf-8")
     assert fetch_data() == embedded_films()
     assert "rsna_cls cannot be written" in capsys.readouterr().out
 
@@ -490,7 +500,7 @@ def test_the_outermost_course_of_a_zip(cache, course, tmp_path, capsys, folders,
     file = zip_of_courses(tmp_path / "several.zip", course, folders)
     for _ in range(2):
         path = fetch_data(file)
-        assert (path / "which.txt").read_text() == taken
+        assert (path / "which.txt").read_text(encoding="utf-8") == taken
         printed = capsys.readouterr().out
         assert (left_out or "as you asked)") in printed
 
@@ -505,7 +515,7 @@ def test_zip_bomb(cache, tmp_path, monkeypatch):
 
 
 def test_damaged_zips(cache, tmp_path, course):
-    (tmp_path / "text.zip").write_text("no zip")
+    (tmp_path / "text.zip").write_text("no zip", encoding="utf-8")
     with pytest.raises(BadFolder, match="damaged"):
         fetch_data(tmp_path / "text.zip")
     broken = bytearray(write_zip(tmp_path / "ok.zip", course).read_bytes())
@@ -593,6 +603,7 @@ def test_a_disk_that_is_full_while_a_zip_is_unpacked(cache, course, tmp_path, mo
 def test_a_zip_keeps_the_names_of_its_films(cache, course, tmp_path, capsys):
     "Signs that only Windows forbids, any suffix or none, debris: as in a folder, and all there."
     film = (course / "elbow.png").read_bytes()
+    need_names("IM 12:30:05.png", "what?*.PNG", "dot.", "AUX")
     names = ["IM 12:30:05.png", "what?*.PNG", "1.2.840.113619", "dot.", "x.IMA", "ORIGINAL", "AUX"]
     folder = write_course(tmp_path / "c")
     for name in names:
@@ -758,6 +769,26 @@ def test_folders_that_no_disk_can_bear(cache, course, tmp_path, folders, words):
     assert not files_left(cache)
 
 
+def test_a_path_that_is_too_long_for_windows(cache, course, tmp_path, monkeypatch):
+    "There it is said that there is no such path."
+    file = write_zip(tmp_path / "films.zip", course)
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr("train/chest/deep/1.png", b"x")
+    make = Path.mkdir
+
+    def mkdir(path, *args, **options):
+        if path.name == "deep":
+            error = FileNotFoundError(errno.ENOENT, "cannot find the path", str(path))
+            error.winerror = 3
+            raise error
+        make(path, *args, **options)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    with pytest.raises(BadFolder, match="the path of deep in it is too long for this disk"):
+        fetch_data(file)
+    assert not files_left(cache)
+
+
 def test_what_is_left_out_of_a_zip_is_counted_and_said(cache, course, tmp_path, capsys):
     "Also the second time, when nothing is unpacked any more."
     file = write_zip(tmp_path / "films.zip", course)
@@ -774,7 +805,7 @@ def test_what_is_left_out_of_a_zip_is_counted_and_said(cache, course, tmp_path, 
         assert "1 link," in printed
         assert "4 names that lead out of the zip (up.png, top.png, win.png and 1 more)" in printed
         assert "Meier" not in printed
-        assert "Meier" not in (cache / f"{path.name}.json").read_text()
+        assert "Meier" not in (cache / f"{path.name}.json").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("start", ["C:\\films\\", "/films/", "../"])
@@ -909,7 +940,7 @@ def test_a_folder_with_the_name_of_a_zip(cache, tmp_path):
 
 def test_what_a_folder_leaves_out_is_said(cache, tmp_path, capsys):
     folder = write_course(tmp_path / "c")
-    (folder / "train/chest/1.png").symlink_to(tmp_path / "gone.png")
+    make_link(folder / "train/chest/1.png", tmp_path / "gone.png")
     fetch_data(folder)
     assert "Left out: 1 link leads nowhere" in capsys.readouterr().out
 
@@ -939,7 +970,7 @@ def change_a_film(folder):
 def add_a_link(folder):
     mine = folder.parents[1] / "mine.png"
     mine.write_bytes(b"mine")
-    (folder / "train/abd/linked.png").symlink_to(mine)
+    make_link(folder / "train/abd/linked.png", mine)
     return Path("train/abd/linked.png")
 
 
@@ -997,7 +1028,7 @@ def test_dest_inside_the_films_by_a_link(cache, tmp_path):
     "A class lies elsewhere: a copy there would add films to it."
     films = write_course(tmp_path / "films")
     (films / "train/abd").rename(tmp_path / "abd")
-    (films / "train/abd").symlink_to(tmp_path / "abd")
+    make_link(films / "train/abd", tmp_path / "abd")
     with pytest.raises(FetchError, match="inside the films"):
         fetch_data(films, dest=tmp_path / "abd/copy")
     assert not (tmp_path / "abd/copy").exists()
@@ -1005,7 +1036,7 @@ def test_dest_inside_the_films_by_a_link(cache, tmp_path):
 
 def test_a_dest_that_is_a_link(cache, course, tmp_path):
     "Also one that leads nowhere is the user's, and stays."
-    (tmp_path / "mine").symlink_to(tmp_path / "nowhere")
+    make_link(tmp_path / "mine", tmp_path / "nowhere")
     with pytest.raises(FetchError, match="mine is a link that leads nowhere"):
         fetch_data(course, dest=tmp_path / "mine")
     assert (tmp_path / "mine").is_symlink()
@@ -1014,8 +1045,8 @@ def test_a_dest_that_is_a_link(cache, course, tmp_path):
 def test_a_copy_follows_links_and_can_be_changed(cache, tmp_path):
     films = write_course(tmp_path / "films")
     (films / "train/abd").rename(tmp_path / "elsewhere")
-    (films / "train/abd").symlink_to(tmp_path / "elsewhere")
-    (films / "train/chest/round").symlink_to(films)  # in a circle
+    make_link(films / "train/abd", tmp_path / "elsewhere")
+    make_link(films / "train/chest/round", films)  # in a circle
     for path in (films / "train/chest/chest0.png", films / "train/chest"):
         path.chmod(path.stat().st_mode & ~0o222)
     copy = fetch_data(films, dest=tmp_path / "copy")
@@ -1037,7 +1068,7 @@ def test_dest_is_a_copy(cache, course, tmp_path):
 def test_copy_of_a_film_that_cannot_be_read(cache, course, tmp_path):
     "The film is named, and not the folder that it should go to; nothing is left."
     films = write_course(tmp_path / "films")
-    (films / "train/abd/gone.png").symlink_to(tmp_path / "nowhere.png")
+    make_link(films / "train/abd/gone.png", tmp_path / "nowhere.png")
     with pytest.raises(FetchError, match="abd/gone.png cannot be copied") as error:
         fetch_data(films, dest=tmp_path / "new/mine")
     assert str(tmp_path / "new") not in str(error.value)

@@ -17,7 +17,7 @@ import pytest
 import tifffile
 from PIL import Image, ImageOps, PngImagePlugin
 
-from conftest import RAMP, make_dicom
+from conftest import RAMP, make_dicom, make_link
 from rsna_cls import BadFilm, FileFacts, as_film, load_film, read_film
 
 
@@ -48,7 +48,7 @@ def test_silence_lasts_as_long_as_one_thread_reads(monkeypatch, tmp_path):
     reader = film._Reader(is_slow, slow_open, slow_film, facts=None)
     monkeypatch.setitem(film._READERS, "slow", reader)
     for name in came_in:
-        (tmp_path / name).write_text(f"slow {name}")
+        (tmp_path / name).write_text(f"slow {name}", encoding="utf-8")
 
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(load_film, tmp_path / "first")
@@ -88,7 +88,7 @@ def test_silence_ends_after_many_threads(tmp_path, recwarn):
 
 
 def test_facts_of_a_bad_file(tmp_path):
-    (tmp_path / "text.jpg").write_text("hello")
+    (tmp_path / "text.jpg").write_text("hello", encoding="utf-8")
     with pytest.raises(BadFilm, match="not a film"):
         read_film(tmp_path / "text.jpg")
     with pytest.raises(BadFilm, match="no file or folder of this name"):
@@ -723,7 +723,7 @@ def test_bad_pictures(tmp_path):
         load_film(tmp_path)
     with pytest.raises(BadFilm, match="no file or folder of this name"):
         load_film(tmp_path / "gone.png")
-    (tmp_path / "loop.png").symlink_to("loop.png")
+    make_link(tmp_path / "loop.png", "loop.png")
     with pytest.raises(BadFilm, match="cannot be opened"):
         load_film(tmp_path / "loop.png")  # a locked file takes the same way
 

@@ -74,8 +74,8 @@ def dicom(name):
 def rewrite_gate_card(model, gate_card):
     "Let a saved model's card say something else about its gate."
     file = model / "model.json"
-    card = json.loads(file.read_text())
-    file.write_text(json.dumps(card | {"gate": gate_card}))
+    card = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps(card | {"gate": gate_card}), encoding="utf-8")
     forget_copy(model)
 
 
@@ -268,7 +268,7 @@ def test_bad_films_and_folders(tmp_path, gate):
         Gate.fit(tmp_path / "nowhere")
 
     note = tmp_path / "note.png"
-    note.write_text("not a film")
+    note.write_text("not a film", encoding="utf-8")
     with pytest.raises(BadFilm, match="not a film"):
         Gate.fit([note] * 5)
     for ask in (gate.score, gate.accepts, gate.nearest):
@@ -502,7 +502,7 @@ def test_a_course_s_rules_hold(embedded, tmp_path, capsys):
     path = tmp_path / "course"
     copy_films(film_files(embedded / "train/chest")[:4], path / "train/chest")
     copy_films(film_files(embedded / "train/abd")[:4], path / "train/abd")
-    (path / "train/abd/notes.txt").write_text("nothing")
+    (path / "train/abd/notes.txt").write_text("nothing", encoding="utf-8")
     Gate.fit(path)
     assert "notes.txt" in capsys.readouterr().out
     copy_films(film_files(embedded / "val/abd"), path / "valid/abd")

@@ -739,7 +739,7 @@ def pretrain_a_little(place: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[Any,
         patch.setattr(room, "_LOG_EVERY", 1)
         patch.setattr(room, "_loss", loss_and_type)
         weights = pretrain(place, n=8, epochs=3, bs=8, sizes={SMALL: 1.0}, processes=1)
-    lines = (place / "log.jsonl").read_text().splitlines()
+    lines = (place / "log.jsonl").read_text(encoding="utf-8").splitlines()
     return weights, [json.loads(line)["loss"] for line in lines], types
 
 
@@ -884,7 +884,7 @@ def test_saved_on_the_gpu(pair: Pair, gates: Pair, folder: Any, tmp_path: Any) -
     saved = save_model(pair.gpu, tmp_path / "model", gate=gate)
     tensors = load_file(saved / "model.safetensors")
     assert {tensor.device.type for tensor in tensors.values()} == {"cpu"}
-    assert "cuda" not in (saved / "model.json").read_text().lower()
+    assert "cuda" not in (saved / "model.json").read_text(encoding="utf-8").lower()
     assert Gate.load(saved).limit == gate.limit
 
     with on_the_cpu():

@@ -3,17 +3,26 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
+import threading
 import zipfile
+from email import message_from_bytes
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from conftest import HERE
 from rsna_cls import __version__
+
+sys.path.insert(0, str(HERE / "tools"))
+import address
+import docs
 
 pytestmark = pytest.mark.slow(seconds=30)
 
@@ -86,7 +95,7 @@ def clean_environment(path):
         site, python = path / "Lib/site-packages", path / "Scripts/python"
     else:
         site, python = next((path / "lib").glob("python*")) / "site-packages", path / "bin/python"
-    (site / "others.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+    (site / "others.pth").write_text(sysconfig.get_paths()["purelib"] + "\n", encoding="utf-8")
     return python
 
 
@@ -149,5 +158,203 @@ def test_what_is_in_the_wheel(built):
         "rsna_cls/weights/resnet18_simulated.safetensors",
     }
     assert wanted <= set(names)
+    for name in ("LICENSE", "LICENSE-CONTENT"):
+        assert any(file.endswith(f".dist-info/licenses/{name}") for file in names), name
     not_shipped = ("tests/", "nbs/", "tools/", "experiments/")
     assert not [name for name in names if name.startswith(not_shipped)]
+
+
+def metadata(wheel):
+    "What a wheel says of itself: name of a line → its texts."
+    with zipfile.ZipFile(wheel) as archive:
+        [name] = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        said = message_from_bytes(archive.read(name))
+    return {key: said.get_all(key) for key in said} | {"README": said.get_payload()}
+
+
+def build_wheel(source, folder):
+    "A wheel of a folder, quickly; what it says of itself."
+    run(sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", folder, source)
+    return metadata(next(folder.glob("*.whl")))
+
+
+def test_the_wheel_names_its_licences_and_its_address(source, built, tmp_path):
+    "An address only where there is one; then the links of its README lead there."
+    unset = metadata(next(file for file in built if file.suffix == ".whl"))
+    assert unset["License-Expression"] == ["MIT AND CC-BY-4.0"]
+    assert unset["License-File"] == ["LICENSE", "LICENSE-CONTENT"]
+    if not docs.read_settings().is_set:
+        assert "Home-page" not in unset and "Project-URL" not in unset
+        assert "-address-not-set-" not in unset["README"]
+
+    copy = shutil.copytree(source, tmp_path / "copy", symlinks=True)
+    url = "https://github.com/someone/rsna_cls"
+    address.set_address(url, copy)
+    said = build_wheel(copy, tmp_path / "wheel")
+    assert said["Home-page"] == [url]
+    at_tag = f"{url}/blob/v{__version__}"
+    assert said["Project-URL"] == [f"Changelog, {at_tag}/CHANGELOG.md"]
+    targets = re.findall(r"\]\(([^)]*)\)|(?:src|href)=\"([^\"]*)\"", said["README"])
+    targets = ["".join(target) for target in targets]
+    assert f"{at_tag}/nbs/lessons/01_first_classifier.ipynb" in targets
+    for target in targets:
+        assert target.startswith(("https://", "#")), target
+        is_picture = re.search(r"\.(png|svg|gif)$", target)
+        assert not (is_picture and target.startswith(at_tag)), f"{target} is a page, no picture"
+
+
+# --- the set-up cell of a lesson -----------------------------------------------------------------
+
+LESSON = "nbs/lessons/01_first_classifier.ipynb"
+
+# Runs a cell as a notebook would, beside a stub of google.colab; what it prints, and how it ended.
+NOTEBOOK = """
+import sys
+from types import ModuleType
+
+sys.modules["google.colab"] = ModuleType("google.colab")
+
+from IPython.core.interactiveshell import InteractiveShell
+
+shell = InteractiveShell.instance()
+shell.run_line_magic("colors", "nocolor")
+print("all is well:", shell.run_cell(CELL).success)
+"""
+
+
+def set_up_cell(url):
+    "The set-up cell of a lesson that is published at an address."
+    address = docs.Address(url, __version__, is_on_index=False)
+    text = (HERE / LESSON).read_text(encoding="utf-8")
+    text = docs.stamped_notebook(text, LESSON, address, docs.read_texts())
+    sources = ["".join(cell["source"]) for cell in json.loads(text)["cells"]]
+    return next(source for source in sources if source.startswith("# @title Set up"))
+
+
+def run_set_up(python, folder, url, before=""):
+    "Run the set-up cell of a lesson at an address, in a folder; what is printed."
+    program = f"{before}\nCELL = {set_up_cell(url)!r}\n{NOTEBOOK}"
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    env |= {"IPYTHONDIR": str(folder / "ipython"), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    return run(python, "-W", "ignore", "-c", program, cwd=folder, env=env)
+
+
+@pytest.fixture(scope="module")
+def wheel(built):
+    return next(file for file in built if file.suffix == ".whl")
+
+
+@pytest.fixture
+def host(wheel, tmp_path):
+    "A host on this machine with a release of the library; the repository's address there."
+    shutil.copy(wheel, tmp_path / "released.whl")
+    release = f"/owner/rsna_cls/releases/download/v{__version__}/{wheel.name}"
+    asked = []
+
+    class Host(SimpleHTTPRequestHandler):
+        def do_GET(self):
+            "Send a release's file from elsewhere, as the code host does."
+            asked.append(self.path)
+            if self.path != release:
+                return super().do_GET()
+            self.send_response(302)
+            self.send_header("Location", f"/released.whl?name={wheel.name}")
+            return self.end_headers()
+
+        def log_message(self, *arguments):
+            "Print nothing."
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Host, directory=tmp_path)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/owner/rsna_cls"
+        server.shutdown()
+    assert asked[0] == release and len(asked) == 2, asked
+
+
+NOBODY = "http://127.0.0.1:9/owner/rsna_cls"  # where nobody listens
+
+
+@pytest.fixture
+def place(tmp_path):
+    "A folder far from the repository, and a Python without the library."
+    (tmp_path / "lessons").mkdir()
+    return clean_environment(tmp_path / "environment"), tmp_path / "lessons"
+
+
+def sentences(printed):
+    "What a learner reads where the set-up failed; no program, no traceback."
+    assert printed.endswith("all is well: False\n")
+    assert "Retrying" not in printed and "Traceback" not in printed
+    assert "File <" not in printed and "---" not in printed
+    return " ".join(printed.split())
+
+
+class TestSetUpCell:
+    def test_it_installs_the_released_wheel(self, host, place):
+        "And nothing else."
+        python, folder = place
+        printed = run_set_up(python, folder, host)
+        assert re.match(
+            rf"Ready: rsna_cls {re.escape(__version__)}, torch .*\nall is well: True", printed
+        )
+        assert [path.name for path in folder.iterdir()] == ["ipython"]
+        site = next(python.parents[1].rglob("site-packages"))
+        installed = {path.name for path in site.iterdir()}
+        assert installed == {"others.pth", "rsna_cls", f"rsna_cls-{__version__}.dist-info"}
+
+    def test_where_nothing_can_be_fetched_it_says_so(self, place):
+        python, folder = place
+        printed = run_set_up(python, folder, NOBODY)
+        assert printed.startswith("The course's library could not be fetched. Is there internet")
+        words = sentences(printed)
+        assert (
+            f"fetch the file rsna_cls-{__version__}-py3-none-any.whl on another computer" in words
+        )
+        assert f"{NOBODY}/releases/tag/v{__version__} and put it into this notebook's" in words
+        assert "ERROR: Could not install packages due to an OSError" in words  # for an engineer
+
+    def test_without_an_address_it_says_so(self, place):
+        python, folder = place
+        printed = run_set_up(python, folder, docs.PLACEHOLDER)
+        assert printed.startswith("The course's library is not here, and this copy of the course")
+        words = sentences(printed)
+        assert "`make lab` opens the lessons" in words and "pip" not in words
+        assert f"the file rsna_cls-{__version__}-py3-none-any.whl and put it into" in words
+
+    def test_a_wheel_beside_the_notebook_is_enough(self, wheel, place):
+        "As both sentences say. Of several, the one that has the notebook's version."
+        python, folder = place
+        for other in ("rsna_cls-0.0.1-py3-none-any.whl", f"{wheel.stem} (1).whl"):
+            (folder / other).touch()
+        shutil.copy(wheel, folder)
+        assert run_set_up(python, folder, docs.PLACEHOLDER).startswith("Ready: ")
+
+    def test_what_the_library_needs_is_named(self, wheel, place):
+        "Where the environment lacks even what the library cannot begin without."
+        python, folder = place
+        shutil.copy(wheel, folder)
+        words = sentences(run_set_up(python, folder, NOBODY, WITHOUT_LAZY_LOADER))
+        assert words.startswith("First run `%pip install lazy_loader` in a new cell, then this ")
+
+    def test_what_was_added_to_a_kaggle_notebook_is_found(self, wheel, place):
+        "There, nothing can be put into the notebook's folder without internet."
+        python, folder = place
+        added = folder / "kaggle/input/datasets/someone/library"
+        added.mkdir(parents=True)
+        shutil.copy(wheel, added)
+        words = sentences(run_set_up(python, folder, NOBODY, WITHOUT_LAZY_LOADER + KAGGLE))
+        assert words.startswith("First run `%pip install lazy_loader`")  # so the library is here
+
+
+WITHOUT_LAZY_LOADER = """
+import sys
+
+sys.modules["lazy_loader"] = None  # makes an import fail
+"""
+
+KAGGLE = """
+import pathlib
+
+find = pathlib.Path.rglob
+pathlib.Path.rglob = lambda path, name: find(pathlib.Path(str(path).lstrip("/")), name)
+"""

@@ -119,7 +119,7 @@ def is_python_alone(block):
 
 def written_blocks():
     "Every block of Python in prose: the file it stands in, and the block."
-    texts = {"README.md": (HERE / "README.md").read_text()}
+    texts = {"README.md": (HERE / "README.md").read_text(encoding="utf-8")}
     for path in sorted((HERE / "nbs").rglob("*.ipynb")):
         if ".ipynb_checkpoints" not in path.parts:
             texts[path.stem] = markdown(read(path))
@@ -277,45 +277,6 @@ def test_how_a_film_is_made(tmp_path):
     assert abs(float(numbers[1]) - float(numbers[2])) < 0.5
 
 
-# --- the set-up cell -----------------------------------------------------------------------------
-
-# A session in which the package is missing until %pip is called. (None in sys.modules makes an
-# import fail.)
-WITHOUT_THE_PACKAGE = """
-import sys
-from IPython.core.interactiveshell import InteractiveShell
-
-calls = []
-
-def pip(line):
-    calls.append(line)
-    sys.modules.pop("rsna_cls", None)
-
-shell = InteractiveShell.instance()
-shell.register_magic_function(pip, "line")
-sys.modules["rsna_cls"] = None
-shell.run_cell(CELL).raise_error()
-print(calls)
-"""
-
-
-@pytest.mark.slow(seconds=5)
-def test_the_set_up_cell_installs_what_is_missing(tmp_path):
-    "Without the package %pip is called once, without dependencies, with settings.ini's address."
-    set_up = next(cell.source for cell in read(LESSON).cells if "@title Set up" in cell.source)
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", f"CELL = {set_up!r}\n{WITHOUT_THE_PACKAGE}"],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "Ready:" in done.stdout
-    calls = done.stdout.strip().split("\n")[-1]
-    assert calls.startswith("['install -q --no-deps git+https://")
-    assert calls.count("install") == 1
-
-
 # --- make demo -----------------------------------------------------------------------------------
 
 SHARE = r"\d+/\d+ \[\d+–\d+ %\]"
@@ -335,8 +296,8 @@ def demo(tmp_path, *arguments, **variables):
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    report = json.loads((tmp_path / "demo.json").read_text())
-    page = (tmp_path / "01_first_classifier.html").read_text()
+    report = json.loads((tmp_path / "demo.json").read_text(encoding="utf-8"))
+    page = (tmp_path / "01_first_classifier.html").read_text(encoding="utf-8")
     assert outputs(read(tmp_path / "01_first_classifier.ipynb"), "stderr") == ""
     return report, done.stdout.strip().split("\n")[-1], page
 
@@ -353,6 +314,21 @@ def check_page(page):
         assert sign not in page
     texts = re.findall(r'<img[^>]*alt="([^"]*)"[^>]*src="data:', page)
     assert all(len(text) > 20 for text in texts)
+
+
+@pytest.mark.slow(seconds=20)
+def test_a_demo_without_its_films_says_so_in_a_sentence(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", HERE / "tools/demo.py", "--build", tmp_path],
+        capture_output=True,
+        text=True,
+        env=os.environ | dict(RSNA_CLS_DATA="no_such.zip"),
+        cwd=tmp_path,
+    )
+    said = done.stderr.splitlines()
+    assert done.returncode == 1 and len(said) == 2, done.stderr
+    assert said[0] == f"FetchError: there is no folder or zip at {tmp_path / 'no_such.zip'}"
+    assert "The lesson stopped at its cell [4]" in said[1]
 
 
 @pytest.mark.slow(seconds=90)

@@ -1,5 +1,6 @@
 "Films on their way into a network: which are trained on, and what reaches the model."
 
+import multiprocessing
 import re
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from fastai.vision.all import Pipeline, Rotate, TensorImage, aug_transforms
 from PIL import Image
 from torch import nn
 
-from conftest import RAMP, make_dicom, write_course
+from conftest import RAMP, make_dicom, make_link, write_course
 from rsna_cls import (
     BadFilm,
     Course,
@@ -78,7 +79,7 @@ def test_what_is_trained_on(tmp_path):
         (path / name).parent.mkdir(parents=True, exist_ok=True)
         (path / name).write_bytes(film.read_bytes())
     (path / "train/abd").rename(tmp_path / "elsewhere")
-    (path / "train/abd").symlink_to(tmp_path / "elsewhere")
+    make_link(path / "train/abd", tmp_path / "elsewhere")
 
     dls = dataloaders(path, size=32, bs=4)
     labels = [dls.vocab[y] for y in dls.train_ds.tls[1]]
@@ -100,8 +101,8 @@ def test_all_films_of_a_course_are_trained_on_and_no_other(tmp_path, capsys):
         (path / "train/chest" / name).write_bytes(film)
     (tmp_path / "patient").mkdir()
     (tmp_path / "patient/1.png").write_bytes(film)
-    (path / "val/abd/linked").symlink_to(tmp_path / "patient")
-    (path / "val/abd/notes.txt").write_text("no film")
+    make_link(path / "val/abd/linked", tmp_path / "patient")
+    (path / "val/abd/notes.txt").write_text("no film", encoding="utf-8")
 
     dls = dataloaders(path, size=32, bs=4)
     course = Course(path)
@@ -297,10 +298,14 @@ def test_importing_says_nothing():
     assert result.stderr == ""
 
 
+@pytest.mark.skipif(
+    multiprocessing.get_start_method() != "fork",
+    reason="needs forked processes: fastai's transforms cannot be sent to a new one",
+)
 def test_a_bad_film_is_named_by_a_process_that_reads_for_others(tmp_path):
     "With `num_workers` PyTorch makes the error anew, from its message."
     path = write_course(tmp_path)
-    (path / "train/chest/bad.png").write_text("no picture")
+    (path / "train/chest/bad.png").write_text("no picture", encoding="utf-8")
     train = dataloaders(path, size=32, bs=4).train.new(num_workers=2)
     with pytest.raises(BadFilm, match="bad.png: not a film"):
         list(train)

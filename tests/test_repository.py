@@ -93,7 +93,7 @@ def test_there_is_something_to_check():
 
 def package_imports(room):
     "What a room imports from the package: pairs of room and name."
-    yield from imports_of_package(stub.source(room).read_text(), f"rsna_cls.{room}")
+    yield from imports_of_package(stub.source(room).read_text(encoding="utf-8"), f"rsna_cls.{room}")
 
 
 def imports_of_package(program, name="rsna_cls.me"):
@@ -188,9 +188,9 @@ def test_importing_the_package_is_light():
 
 def test_pre_commit_runs_what_make_test_runs():
     "A commit cannot pass what `make test` refuses."
-    config = yaml.safe_load((HERE / ".pre-commit-config.yaml").read_text())
+    config = yaml.safe_load((HERE / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
     hooks = [hook["entry"] for repo in config["repos"] for hook in repo["hooks"]]
-    makefile = (HERE / "Makefile").read_text()
+    makefile = (HERE / "Makefile").read_text(encoding="utf-8")
     recipe = re.search(r"^style:.*\n((?:\t.*\n)+)", makefile, re.M)[1]
     commands = re.findall(r"\$\(BIN\)/(\w+(?: \w+)?)", recipe)
     assert commands == ["ruff check", "ruff format", "mypy"]
@@ -201,7 +201,7 @@ def test_pre_commit_runs_what_make_test_runs():
 
 def test_make_test_leaves_nothing_out():
     "`make check` leaves out what is slow, `make test` nothing."
-    makefile = (HERE / "Makefile").read_text()
+    makefile = (HERE / "Makefile").read_text(encoding="utf-8")
 
     def recipe(target):
         return re.search(rf"^{target}: style\n((?:\t.*\n)+)", makefile, re.M)[1]
@@ -224,7 +224,7 @@ BLANKET = [
 
 def test_style_has_no_blanket_exceptions():
     "No rule is switched off where people write; a line that needs an exception names its rule."
-    tools = tomllib.loads((HERE / "pyproject.toml").read_text())["tool"]
+    tools = tomllib.loads((HERE / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
     ruff = tools["ruff"]
     assert ruff["extend-exclude"] == ["rsna_cls/_modidx.py", "*.md"]
     assert ruff["format"] == {"exclude": ["rsna_cls/[a-z]*.py"]}  # exported from notebooks
@@ -238,7 +238,7 @@ def test_style_has_no_blanket_exceptions():
     for path in FILES:
         if path.suffix in (".py", ".ipynb") and path != Path(__file__):
             for form in BLANKET:
-                assert not re.search(form, path.read_text()), f"{path}: {form}"
+                assert not re.search(form, path.read_text(encoding="utf-8")), f"{path}: {form}"
 
 
 def test_blanket_exceptions_are_noticed():
@@ -251,7 +251,9 @@ def test_blanket_exceptions_are_noticed():
 @pytest.mark.parametrize("room", ["__init__", "sim.__init__", *ROOMS])
 def test_no_long_lines(room):
     "The notebooks hold to 100 characters, and so does the code that nbdev makes of them."
-    text = re.sub(r"^__all__ = \[.*?\]$", "", stub.source(room).read_text(), flags=re.M | re.S)
+    text = re.sub(
+        r"^__all__ = \[.*?\]$", "", stub.source(room).read_text(encoding="utf-8"), flags=re.M | re.S
+    )
     for number, line in enumerate(text.split("\n"), 1):
         assert len(line) <= 100, f"{room}.py:{number}: {len(line)} characters"
 
@@ -269,8 +271,10 @@ def test_export_and_clean_leave_no_diff(tmp_path):
     run("nbdev-clean", cwd=tmp_path)
     for path in [*NOTEBOOKS, *MODULES]:
         place = path.relative_to(HERE)
-        again = (tmp_path / place).read_text()
-        assert again == path.read_text(), f"{place}: run nbdev-export and nbdev-clean"
+        again = (tmp_path / place).read_text(encoding="utf-8")
+        assert again == path.read_text(encoding="utf-8"), (
+            f"{place}: run nbdev-export and nbdev-clean"
+        )
     made = {path.relative_to(tmp_path) for path in (tmp_path / "rsna_cls").rglob("*.py")}
     assert made == {path.relative_to(HERE) for path in MODULES}
 
@@ -287,26 +291,21 @@ def test_made_files_are_fresh():
 
 
 def test_the_address_stands_in_settings_alone():
-    address = re.search(r"^git_url = (.*)$", (HERE / "settings.ini").read_text(), re.M)[1]
-    made = set(docs.wanted())
+    "And where `make docs` writes it; how that is done is tested in test_address.py."
+    url = docs.read_settings().url
+    made = {HERE / "settings.ini", HERE / "tools/docs.py", *docs.wanted()}
     for path in FILES:
         is_text = path.suffix not in (".png", ".safetensors")
-        if is_text and path.name != "settings.ini" and path not in made:
+        if is_text and path not in made:
             text = path.read_text(encoding="utf-8")
-            assert address not in text, f"{path} names the address: settings.ini is its place"
+            assert url not in text, f"{path} names the address: write marks, see tools/address.toml"
 
 
-def test_addresses_follow_settings(tmp_path, monkeypatch):
-    settings = (HERE / "settings.ini").read_text()
-    old = re.search(r"^git_url = https://github.com/(.*)$", settings, re.M)[1]
-    (tmp_path / "settings.ini").write_text(settings.replace(old, "someone/else"))
-    elsewhere = docs.addresses(tmp_path / "settings.ini")
-    monkeypatch.setattr(docs, "addresses", lambda: elsewhere)
-    for path in LESSONS:
-        text = docs.stamped(path)
-        assert "github/someone/else/blob" in text and old not in text
-        assert "git+https://github.com/someone/else@" in text
-    assert "git clone https://github.com/someone/else" in docs.readme()
+def test_no_text_is_without_a_place():
+    "What tools/address.toml says is said somewhere."
+    marked = "\n".join(path.read_text(encoding="utf-8") for path in docs.wanted())
+    for name in docs.read_texts():
+        assert f"address: {name}" in marked, f"nothing carries the mark of [{name}]"
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
@@ -350,7 +349,7 @@ def homeless_tensors(text):
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
 def test_code_takes_its_input_s_device(path):
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     assert ".cuda(" not in text
     assert list(homeless_tensors(text)) == []
 
@@ -464,7 +463,7 @@ def test_public_classes_are_found():
 # --- lessons -------------------------------------------------------------------------------------
 
 SKELETON = [
-    "Open in Colab",
+    "<!-- address: badge -->",
     "# 1",
     "## What you will be able to do",
     "## Time and hardware",
@@ -489,7 +488,7 @@ class TestLesson:
     def test_skeleton(self, path):
         cells = read(path).cells
         everything = "\n".join(cell.source for cell in cells)
-        assert path.name in cells[0].source and "colab.research.google.com" in cells[0].source
+        assert cells[0].source.startswith("<!-- address: badge -->")
         parts = [part.replace("# 1", f"# {int(path.name[:2])}") for part in SKELETON]
         places = [everything.find(part) for part in parts]
         assert -1 not in places and places == sorted(places), dict(zip(parts, places, strict=True))
@@ -511,6 +510,8 @@ class TestLesson:
 
         assert set_up(path) == set_up(LESSONS[0]) and len(set_up(path)) == 1
         assert "--no-deps" in set_up(path)[0] and "-U" not in set_up(path)[0]
+        folded = [c.metadata for c in code_cells(path) if c.source == set_up(path)[0]]
+        assert folded == [{"cellView": "form", "jupyter": {"source_hidden": True}}]
 
     def test_parameters_cell(self, path):
         tagged = [c for c in code_cells(path) if "parameters" in c.metadata.get("tags", [])]

@@ -153,11 +153,11 @@ def test_a_folder_that_cannot_be_made_is_refused_in_words(tmp_path, given, words
 
 def test_a_file_is_no_folder(tmp_path):
     file = tmp_path / "films"
-    file.write_text("mine")
+    file.write_text("mine", encoding="utf-8")
     for dest, words in [(file, "films is .*no folder"), (file / "below", "films is no folder")]:
         with pytest.raises(ValueError, match=words):
             simulate_dataset(dest, **NONE)
-    assert file.read_text() == "mine"
+    assert file.read_text(encoding="utf-8") == "mine"
 
 
 # --- one film -----------------------------------------------------------------------------------

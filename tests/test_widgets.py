@@ -11,7 +11,7 @@ import torch
 from fastai.vision.learner import create_head
 from torch import nn
 
-from conftest import HERE
+from conftest import HERE, need_names
 from rsna_cls import (
     METHODS,
     MapFrames,
@@ -118,10 +118,12 @@ KEEPING = (
 
 def test_nothing_is_kept_about_the_person():
     "The module opens no file and no connection, and no lesson carries widget state."
-    code = (HERE / "rsna_cls/widgets.py").read_text()
+    code = (HERE / "rsna_cls/widgets.py").read_text(encoding="utf-8")
     assert [word for word in KEEPING if word in code] == []
     for notebook in (HERE / "nbs").rglob("*.ipynb"):
-        assert "application/vnd.jupyter.widget" not in notebook.read_text(), notebook
+        assert "application/vnd.jupyter.widget" not in notebook.read_text(encoding="utf-8"), (
+            notebook
+        )
 
 
 # --- maps, and whoever takes a method ------------------------------------------------------------
@@ -193,6 +195,7 @@ def test_names_are_no_html(learn, course, tmp_path, monkeypatch):
     "Of files, of classes, in questions and answers."
     mean = "<img src=x onerror=alert(1)>"
     monkeypatch.setattr("rsna_cls.widgets.class_names", lambda learn: ["abd", mean])
+    need_names("<b>1&2.png")
     film = tmp_path / "<b>1&2.png"
     film.write_bytes(film_files(course / "test")[0].read_bytes())
     out = cam_explorer(learn, film, mean).children[-1].value

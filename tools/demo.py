@@ -12,8 +12,9 @@ from argparse import ArgumentParser
 from pathlib import Path
 
 import nbformat
-import papermill
-from nbconvert import HTMLExporter
+from papermill.exceptions import PapermillExecutionError
+
+from pages import as_html, as_read, execute, title_of
 
 HERE = Path(__file__).resolve().parents[1]
 LESSON = HERE / "nbs/lessons/01_first_classifier.ipynb"
@@ -79,52 +80,25 @@ def run(build: Path, parameters: dict) -> dict:
 
     started = time.time()
     try:
-        papermill.execute_notebook(
-            source,
-            executed,
-            parameters,
-            kernel_name="python3",
-            cwd=str(build),
-            progress_bar=sys.stderr.isatty(),
-            log_output=False,
-            extra_arguments=["--IPKernelApp.log_level=40"],
-        )
+        execute(source, executed, parameters)
     finally:
         source.unlink()
     seconds = round(time.time() - started)
 
-    report = json.loads(report_file.read_text()) | dict(seconds=seconds)
+    report = json.loads(report_file.read_text(encoding="utf-8")) | dict(seconds=seconds)
     report_file.unlink()
     write_page(executed)
-    (build / "demo.json").write_text(json.dumps(report, indent=1) + "\n")
+    (build / "demo.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return report
 
 
 def write_page(executed: Path) -> None:
     "The executed lesson as one HTML file beside it, without the cells that are ours."
     notebook = nbformat.read(executed, as_version=4)
-    ours = {"report", "injected-parameters"}
-    notebook.cells = [c for c in notebook.cells if not ours & set(c.metadata.get("tags", []))]
-    replace_widgets(notebook)
+    as_read(notebook)
     nbformat.write(notebook, executed)
-
-    exporter = HTMLExporter(template_name="lab")
-    coalesce = "nbconvert.preprocessors.CoalesceStreamsPreprocessor"
-    exporter.register_preprocessor(coalesce, enabled=True)  # a progress bar leaves one line
-    page, _ = exporter.from_notebook_node(notebook)
-    style = "<style>main {max-width: 1000px; margin: auto}</style>"
-    page = page.replace("</head>", f"{style}</head>", 1)
+    page = as_html(notebook, title_of(notebook))
     executed.with_suffix(".html").write_text(page, encoding="utf-8")
-
-
-def replace_widgets(notebook: nbformat.NotebookNode) -> None:
-    "Put a sentence where a page that is only read cannot have controls."
-    sentence = "<em>(Controls stand here when the notebook runs.)</em>"
-    notebook.metadata.pop("widgets", None)
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            if "application/vnd.jupyter.widget-view+json" in output.get("data", {}):
-                output["data"] = {"text/html": sentence}
 
 
 def last_line(report: dict) -> str:
@@ -156,7 +130,14 @@ def main() -> None:
 
     lesson = LESSON.relative_to(HERE)
     print(f"Running {lesson}: about two minutes on a laptop's processor …", flush=True)
-    report = run(build, parameters)
+    try:
+        report = run(build, parameters)
+    except PapermillExecutionError as error:
+        print(f"{error.ename}: {error.evalue}", file=sys.stderr)
+        executed = (build / PAGE).with_suffix(".ipynb")
+        sys.exit(f"The lesson stopped at its cell [{error.exec_count}]: see {executed}")
+    except KeyboardInterrupt:
+        sys.exit("Stopped before the end: no page was written.")
     print(f"The lesson with its results: {build / PAGE}")
     print(last_line(report))
 
