@@ -1047,6 +1047,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                   'rsna_cls.writing._earlier_in': ('writing.html#_earlier_in', 'rsna_cls/writing.py'),
                                   'rsna_cls.writing._fill': ('writing.html#_fill', 'rsna_cls/writing.py'),
                                   'rsna_cls.writing._folder_for_work': ('writing.html#_folder_for_work', 'rsna_cls/writing.py'),
+                                  'rsna_cls.writing._is_empty_folder': ('writing.html#_is_empty_folder', 'rsna_cls/writing.py'),
                                   'rsna_cls.writing._put_back': ('writing.html#_put_back', 'rsna_cls/writing.py'),
                                   'rsna_cls.writing._real_place': ('writing.html#_real_place', 'rsna_cls/writing.py'),
                                   'rsna_cls.writing._swap': ('writing.html#_swap', 'rsna_cls/writing.py'),

@@ -145,7 +145,7 @@ def new_folder(
         is_there = os.path.exists(place)
         if is_there and not replace:
             _check_empty(place, target, error)
-        is_filled = os.path.isdir(place) and not os.listdir(place)
+        is_filled = is_there and _is_empty_folder(place)
         if is_there and not is_filled and Path.cwd().is_relative_to(place):
             raise error(
                 f"{target} is the folder that you work in, or one above it, and would be "
@@ -173,6 +173,19 @@ def _check_empty(
         raise error(f"{target} is there already, and is no folder: choose another name")
     if any(place.iterdir()):
         raise error(f"{target} is there already, and is not empty: choose a new folder")
+
+
+def _is_empty_folder(
+    place: Path,  # where another program may put something, or take it away
+) -> bool:  # False: something else is there, or nothing
+    "Whether a folder is there that holds nothing."
+    try:
+        before = os.stat(place)
+        is_empty = not os.listdir(place)
+        # A folder that is being replaced is deleted elsewhere: it may look empty meanwhile.
+        return is_empty and os.path.samestat(before, os.stat(place))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def _fill(
@@ -209,21 +222,23 @@ def _swap(
     error: Callable[[str], Exception],  # makes the error to raise
 ) -> None:
     "Give a folder a name that may be taken; what has it goes, or comes back if that fails."
-    for attempt in range(_ATTEMPTS):
-        earlier = work / f"{_EARLIER}{attempt}" / place.name
-        earlier.parent.mkdir()
-        try:
-            if place.exists():
-                os.replace(place, earlier)
-            os.replace(new, place)
-            break
-        except BaseException as problem:  # Ctrl-C, too
-            if earlier.exists() and not place.exists():
-                _put_back(earlier, place, error)
-                raise
-            was_too_late = isinstance(problem, OSError) and problem.errno in _WAS_TOO_LATE
-            if not was_too_late or attempt == _ATTEMPTS - 1:
-                raise
+    try:
+        for attempt in range(_ATTEMPTS):
+            earlier = work / f"{_EARLIER}{attempt:02}" / place.name
+            earlier.parent.mkdir()
+            try:
+                if place.exists():
+                    os.replace(place, earlier)
+                os.replace(new, place)
+                break
+            except OSError as problem:
+                if problem.errno not in _WAS_TOO_LATE or attempt == _ATTEMPTS - 1:
+                    raise
+    except BaseException:  # Ctrl-C, too
+        waiting = _earlier_in(work)
+        if waiting and not place.exists():
+            _put_back(waiting[-1], place, error)
+        raise
     for earlier in _earlier_in(work):
         _delete(earlier)
 

@@ -325,6 +325,58 @@ def test_a_move_in_between_by_another_program(tmp_path, monkeypatch):
     assert names(tmp_path) == ["target", "target/new.txt"]
 
 
+def test_a_move_in_between_that_is_undone_at_once(tmp_path, monkeypatch):
+    "The other program's folder is in the way of ours, and gone when we look what it was."
+    target = tmp_path / "target"
+    replace_folder(target)
+    move = os.replace
+    moves = []
+
+    def replace(old, new):
+        moves.append(old)
+        if len(moves) != 2:
+            return move(old, new)
+        target.mkdir()
+        (target / "theirs.txt").write_text("", encoding="utf-8")
+        try:
+            move(old, new)
+        finally:
+            shutil.rmtree(target)
+
+    monkeypatch.setattr(os, "replace", replace)
+    replace_folder(target)
+    assert len(moves) == 3
+    assert names(tmp_path) == ["target", "target/new.txt"]
+
+
+def test_a_folder_that_another_program_replaces_meanwhile(tmp_path, monkeypatch):
+    "It is listed while it is being deleted, and looks empty: it is not to be filled."
+    target = tmp_path / "target"
+    replace_folder(target)
+    listing = os.listdir
+
+    def replaced_while_it_is_listed(folder="."):
+        monkeypatch.setattr(os, "listdir", listing)
+        assert folder == target
+        replace_folder(target)
+        (target / "theirs.txt").write_text("", encoding="utf-8")
+        return []
+
+    monkeypatch.setattr(os, "listdir", replaced_while_it_is_listed)
+    replace_folder(target)
+    assert names(tmp_path) == ["target", "target/new.txt"]
+
+
+def test_what_was_there_comes_back_after_many_attempts(tmp_path, monkeypatch):
+    "What is to be moved there is gone: no attempt can succeed."
+    target = tmp_path / "target"
+    replace_folder(target)
+    (target / "old.txt").write_text("old", encoding="utf-8")
+    with pytest.raises(Refused), new_folder(target, Refused, replace=True) as unfinished:
+        unfinished.rmdir()
+    assert names(tmp_path) == ["target", "target/new.txt", "target/old.txt"]
+
+
 @pytest.mark.parametrize("write", [write_file, replace_folder])
 def test_two_that_write_at_once(tmp_path, write):
     "Each finishes, and nothing else is left."
