@@ -373,6 +373,7 @@ def test_there_is_a_form_for_each_kind_of_report():
         "A film is read wrong",
         "A lesson is unclear or untrue",
         "An idea",
+        "I taught with it",
     ]
 
 
@@ -397,6 +398,13 @@ def test_a_wrong_form_is_noticed(old, new):
     text = read(FORMS[1])
     assert old in text
     assert list(form_faults(yaml.safe_load(text.replace(old, new)))) != []
+
+
+def test_the_form_for_teachers_asks_for_nothing_about_a_person():
+    form = yaml.safe_load(read(FORMS[-1]))
+    assert "Tell nothing about single learners" in form["body"][0]["attributes"]["value"]
+    assert form["body"][-1]["attributes"]["options"][0]["required"]
+    assert (HERE / "docs/paper/survey.md").exists() and "docs/paper/survey.md" in read(FORMS[-1])
 
 
 def test_the_forms_settings_are_valid():

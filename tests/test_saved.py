@@ -55,6 +55,7 @@ from rsna_cls import (
     fine_tune,
     load_model,
     predict,
+    rescued,
     save_model,
     score,
     show_cam,
@@ -830,12 +831,12 @@ def test_an_earlier_model_that_cannot_be_put_back_is_kept(model, learn, monkeypa
     with pytest.raises(BadModel, match="What was there before is whole: it is") as error:
         save_model(learn, model)
     monkeypatch.undo()
-    (rescued,) = model.parent.glob(".unfinished-*/earlier-0/model")
-    assert str(rescued) in str(error.value)
+    (kept,) = rescued(model)
+    assert str(kept) in str(error.value)
     with pytest.raises(BadModel, match="was interrupted, the earlier model is") as error:
         load_model(model)
-    assert str(rescued) in str(error.value)
-    assert load_model(rescued).card == before
+    assert str(kept) in str(error.value)
+    assert load_model(kept).card == before
 
 
 KILLED = """
@@ -860,11 +861,11 @@ def test_a_process_that_is_killed_between_the_two_moves(model):
     before = card_of(model)
     run = subprocess.run([sys.executable, "-c", KILLED, model])
     assert run.returncode == -signal.SIGKILL
-    (rescued,) = model.parent.glob(".unfinished-*/earlier-0/model")
+    (kept,) = rescued(model)
     with pytest.raises(BadModel, match="was interrupted") as error:
         load_model(model)
-    assert str(rescued) in str(error.value)
-    rescued.rename(model)
+    assert str(kept) in str(error.value)
+    kept.rename(model)
     assert load_model(model).card == before
 
 

@@ -7,6 +7,8 @@ it from its own set-up cell, out of a wheel that is built here and served on thi
 path a release has. Nothing else can be downloaded. The lessons run with small parameters, on the
 simulated films, in another folder; once the library is installed its files cannot be written.
 
+This is for Linux and macOS; on Windows, `python tools/systems.py` runs a short part.
+
 A table says how it went. A lesson fails if a cell does, if it says anything on stderr or asks for a
 restart, if figures are missing, if a package is replaced, or if a file of the library changes.
 """
@@ -117,8 +119,6 @@ EDITIONS = {
 
 def python_in(environment: Path) -> Path:
     "The interpreter of a virtual environment."
-    if os.name == "nt":
-        return environment / "Scripts/python.exe"
     return environment / "bin/python"
 
 
@@ -132,7 +132,7 @@ def interpreters(version: str) -> Iterator[Path]:
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     uv = Path(os.environ.get("UV_PYTHON_INSTALL_DIR", Path.home() / ".local/share/uv/python"))
     for folder in [*pyenv.glob(f"{version}.*"), *uv.glob(f"cpython-{version}.*")]:
-        yield folder / "python.exe" if os.name == "nt" else folder / "bin/python3"
+        yield folder / "bin/python3"
 
 
 def find_interpreter(version: str) -> Path:
@@ -359,8 +359,7 @@ def faults(run: Run) -> list[str]:
 
 def library_folder(environment: Path) -> Path | None:
     "Where the library is installed in an environment."
-    packages_of = "Lib/site-packages" if os.name == "nt" else "lib/python*/site-packages"
-    return next(environment.glob(f"{packages_of}/rsna_cls"), None)
+    return next(environment.glob("lib/python*/site-packages/rsna_cls"), None)
 
 
 def checksums(folder: Path | None) -> dict[str, str]:
@@ -384,8 +383,7 @@ def set_writable(folder: Path, is_writable: bool) -> None:
 
 def without_privilege() -> list[str]:
     "What stands before a command so that the bits which forbid writing hold for root, too."
-    is_root = hasattr(os, "geteuid") and os.geteuid() == 0
-    if not is_root:
+    if os.geteuid() != 0:
         return []
     if not shutil.which("setpriv"):
         raise CannotBegin(
@@ -408,12 +406,10 @@ def write_kernel(folder: Path, python: Path) -> None:
 
 def kernel_variables(python: Path, home: Path, edition: Edition) -> dict[str, str]:
     "The variables a lesson starts with: a home of its own, and no way out but to this machine."
-    kept = ("LANG", "LC_ALL", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "OMP_NUM_THREADS")
+    kept = ("LANG", "LC_ALL", "TMPDIR", "OMP_NUM_THREADS")
     variables = {name: os.environ[name] for name in kept if name in os.environ}
     variables |= {
         "HOME": str(home),
-        "USERPROFILE": str(home),
-        "LOCALAPPDATA": str(home),
         "PATH": os.pathsep.join([str(python.parent), os.environ.get("PATH", "")]),
         "no_proxy": "127.0.0.1,localhost",
     }
