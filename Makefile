@@ -31,7 +31,7 @@ help:
 CONSTRAINTS = -c tests/constraints.txt
 
 .venv/.ready: settings.ini setup.py pyproject.toml tests/constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed, this is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12 …")'
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "Python 3.11, 3.12 or 3.13 is needed, this is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12 …")'
 	@echo "Setting up .venv: about 7 GB (most of it PyTorch), 3 to 10 minutes, once."
 	@rm -f $@; $(PYTHON) -m venv .venv || { echo "python3 -m venv failed: on Debian and Ubuntu, install the package python3-venv"; exit 1; }
 	@$(BIN)/python -m pip install --progress-bar off $(CONSTRAINTS) -e ".[dev]" 2>&1 \

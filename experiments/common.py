@@ -52,6 +52,18 @@ ORIGINAL_FILMS = (65, 10, 2)  # in train/, val/ and test/
 FIRST_SEED = 5_000_000  # of new films: neither the embedded films' seeds nor the pretraining's
 
 
+# --- films of other people ------------------------------------------------------------------------
+
+
+def pydicom_files(pattern: str) -> list[Path]:
+    "The test files that came with pydicom and pydicom-data; `get_testdata_files` fetches more."
+    from data_store import DataStore  # pydicom-data's
+    from pydicom.data import DATA_ROOT
+
+    files = [*Path(DATA_ROOT, "test_files").glob(pattern), *DataStore().get_paths(pattern)]
+    return sorted({Path(file) for file in files})
+
+
 # --- what a script may be asked -------------------------------------------------------------------
 
 

@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 from pydicom import dcmread
-from pydicom.data import get_testdata_files
 from pydicom.pixels import apply_rescale
 from pydicom.uid import (
     ExplicitVRLittleEndian,
@@ -29,7 +28,7 @@ from pydicom.uid import (
     JPEGTransferSyntaxes,
 )
 
-from common import Question, Table, in_words, listed, made, markdown, say
+from common import Question, Table, in_words, listed, made, markdown, pydicom_files, say
 from rsna_cls import BadFilm, grey_range, load_film
 
 
@@ -94,8 +93,7 @@ def version() -> str:
 
 def grey_files() -> Iterator[tuple[Path, Any]]:
     "The files with one grey image, and their datasets."
-    for name in sorted(set(get_testdata_files("*"))):
-        file = Path(name)
+    for file in pydicom_files("*"):
         if file.is_dir():
             continue
         try:

