@@ -1,4 +1,4 @@
-# demo · test · check · style · gpu · colab · versions · bench · lab · site · docs · address · figures · clean    (each sets .venv up by itself when it is missing or stale)
+# demo · test · check · style · gpu · colab · versions · bench · lab · site · wheel · docs · address · figures · clean    (each sets .venv up by itself when it is missing or stale)
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
@@ -6,7 +6,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONPATH
 
-.PHONY: help demo test check style gpu colab versions bench lab site docs address figures clean .venv
+.PHONY: help demo test check style gpu colab versions bench lab site wheel docs address figures clean .venv
 .DEFAULT_GOAL := help
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo "make bench   speed beside other libraries"
 	@echo "make lab     open the lessons in JupyterLab"
 	@echo "make site    the home page and the executed lessons as web pages in build/site"
+	@echo "make wheel   the library as one file in dist, to put beside a lesson in Colab or on Kaggle"
 	@echo "make docs    write README.md, what texts say of the address, and the package's list of names"
 	@echo "make address URL=https://github.com/OWNER/NAME    say where the course is published (URL=none: nowhere yet)"
 	@echo "make figures draw the home page's figures"
@@ -82,6 +83,10 @@ lab: .venv/.ready
 
 site: .venv/.ready
 	@$(BIN)/python tools/website.py
+
+wheel: .venv/.ready
+	@rm -rf dist build/lib; $(BIN)/python -m build --wheel --no-isolation > .venv/wheel.log 2>&1 || { tail -n 20 .venv/wheel.log; exit 1; }
+	@echo "Put this file beside the lesson: $$(echo dist/*.whl)"
 
 docs: .venv/.ready
 	@$(BIN)/python tools/docs.py

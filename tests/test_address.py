@@ -416,9 +416,13 @@ OTHER = {  # what differs, and the words that say so
         ("CHANGELOG.md", r"^## 7\.0\.0.*\n", ""),
         "CHANGELOG.md: the version is 0.1.0, but 7.0.0",
     ),
+    "changes since the last release": (
+        ("CHANGELOG.md", r"\A((?:.*\n)*?)## ", r"\1## Unreleased\n\n## "),
+        "its newest heading is 'Unreleased'; a release has its version and its date",
+    ),
     "no date": (
         ("CHANGELOG.md", r"^## 7\.0\.0.*$", "## 7.0.0 – not released yet"),
-        "its newest heading says 'not released yet'; a release has its date",
+        "its newest heading is '7.0.0 – not released yet'; a release has its version and its date",
     ),
     "two dates": (
         ("CITATION.cff", r"^date-released: .*$", "date-released: 2027-01-30"),

@@ -294,6 +294,7 @@ def test_the_address_stands_in_settings_alone():
     "And where `make docs` writes it; how that is done is tested in test_address.py."
     url = docs.read_settings().url
     made = {HERE / "settings.ini", HERE / "tools/docs.py", *docs.wanted()}
+    made.add(HERE / "CHANGELOG.md")  # what was written there of a release stays as it was
     for path in FILES:
         is_text = path.suffix not in (".png", ".safetensors")
         if is_text and path not in made:
@@ -499,9 +500,12 @@ class TestLesson:
         assert everything.count("<details>") == everything.count("</details>") > 5
 
     def test_cells_are_short(self, path):
-        "Those that are folded away may hold a list of imports, but no program."
+        """Those that are folded away may hold a list of imports, but no program.
+
+        The set-up cell alone is one: it works where nothing is installed yet."""
         for cell in code_cells(path):
-            most = 40 if is_form(cell) else 8
+            is_set_up = cell.source.startswith("# @title Set up")
+            most = 65 if is_set_up else 40 if is_form(cell) else 8
             assert len(cell.source.split("\n")) <= most, cell.source
 
     def test_one_set_up_cell_everywhere(self, path):

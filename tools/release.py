@@ -66,12 +66,13 @@ def is_date(text: str) -> bool:
 
 def about_date(root: Path) -> list[str]:
     "What speaks against a release on the dates that are written."
-    changed = found_in(root / "CHANGELOG.md", rf"^## \S+ – ({DATE}|.*)$")
+    heading = found_in(root / "CHANGELOG.md", r"^## (.*)$")  # the newest
+    changed = heading.partition(" – ")[2]
     cited = found_in(root / "CITATION.cff", rf"^date-released: [\"']?({DATE})")
     if not is_date(changed):
         return [
-            f"CHANGELOG.md: its newest heading says {changed!r}; "
-            "a release has its date there: 2026-12-31."
+            f"CHANGELOG.md: its newest heading is {heading!r}; "
+            "a release has its version and its date there: 1.2.3 – 2026-12-31."
         ]
     if cited != changed:
         return [f"CITATION.cff: date-released is {cited or 'missing'}; CHANGELOG.md has {changed}."]
