@@ -129,7 +129,7 @@ def main() -> None:
     parameters = {name: value for name, value in given.items() if value is not None}
 
     lesson = LESSON.relative_to(HERE)
-    print(f"Running {lesson}: about two minutes on a laptop's processor …", flush=True)
+    print(f"Running {lesson}: about three minutes on two processor cores …", flush=True)
     try:
         report = run(build, parameters)
     except PapermillExecutionError as error:
