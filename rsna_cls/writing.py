@@ -145,7 +145,7 @@ def new_folder(
         is_there = os.path.exists(place)
         if is_there and not replace:
             _check_empty(place, target, error)
-        is_filled = is_there and _is_empty_folder(place)
+        is_filled = _is_empty_folder(place)
         if is_there and not is_filled and Path.cwd().is_relative_to(place):
             raise error(
                 f"{target} is the folder that you work in, or one above it, and would be "
