@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from pathlib import Path
 
 import nbformat
 import numpy as np
@@ -22,6 +23,11 @@ from PIL import Image
 
 from conftest import HERE
 from test_places import outputs, what_it_needs
+
+sys.path.insert(0, str(HERE / "tools"))
+import versions
+
+SMALL = {run.name: run.parameters for run in versions.LESSON_RUNS}
 
 
 def find_chromium():
@@ -193,7 +199,7 @@ def page(request, lab, browser, folder):
     "A class's lesson, opened and run to its end."
     address, home = lab
     name = request.cls.name
-    write_small(name, request.cls.small, home / name)
+    write_small(name, SMALL[Path(name).stem], home / name)
     page = browser.new_page(viewport=dict(width=1280, height=1000))
     try:
         run_all_cells(page, f"{address}/{name}?reset")  # without the lessons that were open before
@@ -272,7 +278,6 @@ class EveryLesson:
     "What a lesson shows and lets one do. Each class below runs one lesson once."
 
     name: str  # of its file
-    small: dict  # values of its parameters
     pictures: int  # at least so many
     quizzes: int
 
@@ -393,7 +398,6 @@ class TestFirstClassifier(EveryLesson):
     "Lesson 01, and its explorer of maps."
 
     name = "01_first_classifier.ipynb"
-    small = dict(films="simulated", size=64)
     pictures = 8
     quizzes = 1
 
@@ -438,7 +442,6 @@ class TestIsItCheating(EveryLesson):
     "Lesson 02."
 
     name = "02_is_it_cheating.ipynb"
-    small = dict(films="simulated", size=32, epochs=1)
     pictures = 8
     quizzes = 2
 
@@ -448,7 +451,6 @@ class TestCanYouTrustIt(EveryLesson):
     "Lesson 03."
 
     name = "03_can_you_trust_it.ipynb"
-    small = dict(films="simulated", size=48, folds=2)
     pictures = 13
     quizzes = 2
 
@@ -458,7 +460,6 @@ class TestHowAFilmIsMade(EveryLesson):
     "Lesson 05, and its console."
 
     name = "05_how_a_film_is_made.ipynb"
-    small = dict(size=128)
     pictures = 13
     quizzes = 0
 

@@ -16,6 +16,10 @@ import pytest
 
 from conftest import HERE, write_course
 
+sys.path.insert(0, str(HERE / "tools"))
+import versions
+
+SMALL = {run.name: run.parameters for run in versions.LESSON_RUNS}
 LESSONS = HERE / "nbs/lessons"
 LESSON = LESSONS / "01_first_classifier.ipynb"
 
@@ -77,12 +81,12 @@ def plain_blocks(notebook):
     return [code_cell(block) for block in python_blocks(markdown(notebook))]
 
 
-def run_with_blocks(tmp_path, name, **parameters):
+def run_with_blocks(tmp_path, name):
     "Run a lesson and then its folded code; the lesson's own cells, and the number of blocks."
-    notebook = read(LESSONS / name)
+    notebook = read(LESSONS / f"{name}.ipynb")
     blocks = plain_blocks(notebook)
     notebook.cells += blocks
-    done = run_notebook(notebook, tmp_path, **parameters)
+    done = run_notebook(notebook, tmp_path, **SMALL[name])
     assert outputs(done, "stderr") == ""  # no warning reaches the reader
     done.cells = done.cells[: -len(blocks)]
     return done, len(blocks)
@@ -223,8 +227,7 @@ def test_is_it_cheating(tmp_path):
     """Lesson 02 and its folded code at a small size, on the simulated films.
 
     What their card confesses is found, and every examination stands in a table."""
-    parameters = dict(films="simulated", size=32, epochs=1)
-    done, n_blocks = run_with_blocks(tmp_path, "02_is_it_cheating.ipynb", **parameters)
+    done, n_blocks = run_with_blocks(tmp_path, "02_is_it_cheating")
     printed = outputs(done, "stdout")
     assert n_blocks >= 4
     assert "high    shortcut: size" in printed and "same pixels" in printed
@@ -248,8 +251,7 @@ def test_can_you_trust_it(tmp_path):
 
     Every figure has its alternative text, numbers can be worked out by hand, and the ladder of
     surprises has both ends."""
-    parameters = dict(films="simulated", size=48, folds=2)
-    done, n_blocks = run_with_blocks(tmp_path, "03_can_you_trust_it.ipynb", **parameters)
+    done, n_blocks = run_with_blocks(tmp_path, "03_can_you_trust_it")
     printed = outputs(done, "stdout")
     assert n_blocks >= 6
     assert len(outputs(done, "image/png")) == 13
@@ -269,7 +271,8 @@ def test_can_you_trust_it(tmp_path):
 @pytest.mark.slow(seconds=20)
 def test_how_a_film_is_made(tmp_path):
     "Lesson 05 at a small size: figures, no warning, the same number by hand and by computer."
-    done = run_notebook(read(LESSONS / "05_how_a_film_is_made.ipynb"), tmp_path, size=128)
+    name = "05_how_a_film_is_made"
+    done = run_notebook(read(LESSONS / f"{name}.ipynb"), tmp_path, **SMALL[name])
     assert len(outputs(done, "image/png")) >= 12
     assert outputs(done, "stderr") == ""
     assert all(len(text) > 10 for text in alternative_texts(done))
