@@ -1,4 +1,4 @@
-# demo · test · check · style · gpu · colab · versions · bench · lab · site · wheel · docs · address · figures · clean    (each sets .venv up by itself when it is missing or stale)
+# demo · test · check · style · gpu · colab · versions · bench · lab · site · wheel · weights · docs · address · figures · clean    (each sets .venv up by itself when it is missing or stale)
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
@@ -6,7 +6,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONPATH
 
-.PHONY: help demo test check style gpu colab versions bench lab site wheel docs address figures clean .venv
+.PHONY: help demo test check style gpu colab versions bench lab site wheel weights docs address figures clean .venv
 .DEFAULT_GOAL := help
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo "make lab     open the lessons in JupyterLab"
 	@echo "make site    the home page and the executed lessons as web pages in build/site"
 	@echo "make wheel   the library as one file in dist, to put beside a lesson in Colab or on Kaggle"
+	@echo "make weights make both sets of embedded weights anew, in build/weights; two hours on two processors; interrupted, it goes on where it was"
 	@echo "make docs    write README.md, what texts say of the address, and the package's list of names"
 	@echo "make address URL=https://github.com/OWNER/NAME    say where the course is published (URL=none: nowhere yet)"
 	@echo "make figures draw the home page's figures"
@@ -87,6 +88,12 @@ site: .venv/.ready
 wheel: .venv/.ready
 	@rm -rf dist build/lib; $(BIN)/python -m build --wheel --no-isolation > .venv/wheel.log 2>&1 || { tail -n 20 .venv/wheel.log; exit 1; }
 	@echo "Put this file beside the lesson: $$(echo dist/*.whl)"
+
+weights: .venv/.ready
+	@for name in other_films simulated; do \
+	  $(BIN)/python -m rsna_cls.pretrain build/weights --weights $$name || exit 1; \
+	  cp build/weights/$$name/resnet18_$$name.safetensors rsna_cls/weights/ || exit 1; \
+	done
 
 docs: .venv/.ready
 	@$(BIN)/python tools/docs.py

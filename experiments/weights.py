@@ -66,7 +66,7 @@ TABLES = (RUNS, *recipe.TABLES)
 QUESTION = Question(
     __doc__,
     which=dict(films=[ORIGINAL, SIMULATED], sizes=SIZES),
-    how=dict(n=40, weights=str(EMBEDDED_WEIGHTS)),
+    how=dict(n=40, weights=str(EMBEDDED_WEIGHTS["simulated"])),
 )
 
 

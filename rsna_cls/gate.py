@@ -395,7 +395,7 @@ def show_gate(
 # %% ../nbs/22_gate.ipynb #be64f5db
 def _network_identity() -> dict:  # plain values
     "What a point depends on, besides the film."
-    checksum = pooch.file_hash(EMBEDDED_WEIGHTS)[:16]
+    checksum = pooch.file_hash(EMBEDDED_WEIGHTS["simulated"])[:16]
     return dict(weights=checksum, sizes=list(_SIZES), blocks=_BLOCKS)
 
 

@@ -66,13 +66,19 @@ def _describe_weights(
     if weights is None or weights == "random":
         return "random weights"
     if weights == "simulated":
-        return "the embedded weights (simulated radiographs)"
+        return "the embedded weights 'simulated' (simulated radiographs of many kinds)"
+    if weights == "other_films":
+        return "the embedded weights 'other_films' (simulated radiographs of limbs and skulls)"
     if weights == "imagenet":
         return "ImageNet's weights (photographs)"
     return f"weights from {weights}"
 
 # %% ../nbs/08_learner.ipynb #c4f60969
-EMBEDDED_WEIGHTS = Path(str(resources.files("rsna_cls"))) / "weights/resnet18_simulated.safetensors"
+_WEIGHTS = Path(str(resources.files("rsna_cls"))) / "weights"
+EMBEDDED_WEIGHTS = {  # what they are called → safetensors file
+    name: _WEIGHTS / f"resnet18_{name}.safetensors" for name in ("simulated", "other_films")
+}
+_CHOICES = "'simulated', 'other_films', 'imagenet', None, or a safetensors file"
 
 
 _LARGEST_FILE = 2**30  # of tensors (bytes): a body takes 45 MB, a gate of 10,000 films as much
@@ -86,10 +92,7 @@ def read_tensors(
     if file.is_dir():
         raise BadModel(f"{file} is a folder: a saved model is opened with load_model")
     if not file.is_file():
-        raise BadModel(
-            f"there is no weights file {file}; weights are 'simulated', 'imagenet', None, "
-            "or a safetensors file"
-        )
+        raise BadModel(f"there is no weights file {file}; weights are {_CHOICES}")
     if file.stat().st_size > _LARGEST_FILE:
         raise BadModel(f"{file} is too large to be the weights of a ResNet18")
     with file.open("rb") as stream:
@@ -147,13 +150,13 @@ def _is_of_body(name: str) -> bool:
 
 
 def _read_body(
-    weights: str | Path,  # 'simulated', 'imagenet', or a safetensors file
+    weights: str | Path,  # as for `film_learner`, but not None
 ) -> dict[str, torch.Tensor]:  # by torchvision's names
     "The weights of a body, wherever they come from."
     if weights == "imagenet":
         state = _read_imagenet()
-    elif weights == "simulated":
-        state = read_tensors(EMBEDDED_WEIGHTS)
+    elif weights in EMBEDDED_WEIGHTS:
+        state = read_tensors(EMBEDDED_WEIGHTS[str(weights)])
     else:
         state = read_tensors(weights)
 
@@ -192,10 +195,7 @@ def pretrained_resnet18(
 ) -> ResNet:  # torchvision's; its last layer is random
     "torchvision's ResNet18, with weights put into its body; raises `BadModel` or `FetchError`."
     if weights is not None and not isinstance(weights, str | os.PathLike):
-        raise BadModel(
-            "weights are 'simulated', 'imagenet', None, or a safetensors file, "
-            f"not {type(weights).__name__}"
-        )
+        raise BadModel(f"weights are {_CHOICES}, not {type(weights).__name__}")
     network = resnet18()
     if weights is None or weights == "random":
         return network
@@ -415,7 +415,7 @@ def build_learner(
 
 def film_learner(
     dls: DataLoaders,  # as from `dataloaders`
-    weights: str | Path | None = "simulated",  # or 'imagenet', None or 'random', or a file
+    weights: str | Path | None = "simulated",  # or 'other_films', 'imagenet', None, or a file
     seed: int = 42,  # decides the head's random start; the body's too, if weights are random
 ) -> Learner:  # fastai Learner; model[0] is the body (8 parts), model[1] the head
     "ResNet18 body, GAP, Linear; raises `BadModel`, `FetchError` or ValueError."

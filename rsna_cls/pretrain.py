@@ -32,9 +32,29 @@ from .sim.patients import KINDS
 from .writing import explaining_disk_errors, new_file
 
 # %% ../nbs/24_pretrain.ipynb #a29126dd
-_HELD_OUT = ["foot", "skull"]  # kinds of film that are not learned from
-_SEEN = [kind for kind in KINDS if kind not in _HELD_OUT]  # kinds that are
+class _Recipe(NamedTuple):
+    "What a set of weights learns from."
 
+    kinds: list[str]  # of film
+    n: int  # films
+    epochs: int  # times each film is used
+    sizes: dict[int, float]  # side of a batch (px) → how often; they add up to 1
+
+
+_RECIPES = {
+    "simulated": _Recipe(
+        kinds=KINDS,
+        n=16_000,
+        epochs=6,
+        sizes={96: 0.35, 128: 0.35, 160: 0.2, 224: 0.1},
+    ),
+    "other_films": _Recipe(
+        kinds=["elbow", "forearm", "hand", "knee", "foot", "skull"],
+        n=8_000,
+        epochs=8,
+        sizes={96: 0.4, 128: 0.4, 160: 0.2},
+    ),
+}
 _FILM_SIDE = 192  # px along the side of a kept film
 _GRID_SIDE = 24  # fields along the side of its anatomy
 _FIRST_SEED = 1_000_000  # of the first film: the embedded films have smaller ones
@@ -57,14 +77,10 @@ _STRUCTURES = [  # the channels of the anatomy
     "bowel_gas",
     "pelvis",
     "femurs",
-    "limb",
-    "skull",
     "effusion",
     "opacity",
     "device",
     "mark",
-]
-_LIMB_BONES = [
     "humeri",
     "humerus",
     "ulna",
@@ -76,15 +92,23 @@ _LIMB_BONES = [
     "fibula",
     "patella",
     "tarsals",
+    "skull",
+    "face",
+    "mandible",
+    "maxilla",
+    "orbits",
+    "petrous",
+    "sinuses",
+    "teeth",
+    "cervical",
+    "soft_tissue",
 ]
 
 
 def _structure_of(
     mask_name: str,  # as in the masks of `simulate_film`: 'heart', 'ulna', 'device_drain'
-) -> str:  # 'heart', 'limb', 'device'
+) -> str:  # 'heart', 'ulna', 'device'
     "The structure that a mask of the simulator belongs to."
-    if mask_name in _LIMB_BONES:
-        return "limb"
     if mask_name.startswith(("device", "mark")):
         return mask_name.split("_")[0]
     return mask_name
@@ -140,21 +164,24 @@ def _facts(
     )
 
 # %% ../nbs/24_pretrain.ipynb #b0c71f07
+_TRUNK_KINDS = ("chest", "abd")
+_TRUNK_SHARE = 5  # how many times as often as another kind each of these is drawn
+
+
 def _kind_of(
     number: int,  # of a film
     kinds: list[str],  # to draw from
 ) -> str:
-    "The kind of a film: a quarter are of the first kind, a quarter of the second."
-    others = len(kinds) - 2
-    shares = np.array([0.25, 0.25] + [0.5 / others] * others)
+    "The kind of a film."
+    shares = np.array([_TRUNK_SHARE if kind in _TRUNK_KINDS else 1.0 for kind in kinds])
     rng = np.random.default_rng([number, 2026])
-    return kinds[rng.choice(len(kinds), p=shares)]
+    return kinds[rng.choice(len(kinds), p=shares / shares.sum())]
 
 
 def _simulate(
     number: int,  # of a film
     kinds: list[str],  # to draw from
-) -> dict[str, np.ndarray]:  # image, anatomy, kind (its place in `KINDS`) and facts
+) -> dict[str, np.ndarray]:  # image, anatomy, kind (its place in the list) and facts
     "One film, and the answers to what the network is asked about it."
     kind = _kind_of(number, kinds)
     film = simulate_film(kind, _FIRST_SEED + number, size=_FILM_SIDE)
@@ -162,7 +189,7 @@ def _simulate(
     return dict(
         image=np.asarray(square),
         anatomy=_anatomy(film.masks),
-        kind=np.asarray(KINDS.index(kind)),
+        kind=np.asarray(kinds.index(kind)),
         facts=np.asarray(list(_facts(film.params).values())),
     )
 
@@ -190,12 +217,14 @@ def _make_shards(
     processes: int,
 ) -> None:
     "Make several shards, with a progress bar; raises RuntimeError where the processes end early."
+    if not shards:
+        return
 
     def wait_for(finished: Iterable) -> None:
         for _ in tqdm(finished, total=len(shards), desc="simulating, files"):
             pass
 
-    if processes == 1 or not shards:
+    if processes == 1 or len(shards) == 1:
         wait_for(map(_make_shard, shards))
         return
     # New processes, not forked ones: a fork copies the locks of torch's threads, and may hang.
@@ -218,7 +247,7 @@ def _make_shards(
 def _make_films(
     folder: Path,  # where the shards are kept
     n: int,  # how many films
-    kinds: list[str] = _SEEN,  # to draw from; the first two are the most frequent
+    kinds: list[str],  # to draw from
     shard: int = 250,  # films per file
     processes: int = 2,  # how many processors to use
 ) -> dict[str, np.ndarray]:  # image and anatomy (uint8), kind (n,), facts (n, 8)
@@ -228,8 +257,9 @@ def _make_films(
 
     shards = []
     for first in range(0, n, shard):
-        file = folder / f"films_{first:06d}.npz"
-        shards.append(_Shard(file, range(first, min(first + shard, n)), list(kinds)))
+        last = min(first + shard, n) - 1
+        file = folder / f"films_{first:06d}-{last:06d}.npz"
+        shards.append(_Shard(file, range(first, last + 1), list(kinds)))
     _make_shards([shard for shard in shards if not shard.file.exists()], processes)
 
     parts = [np.load(shard.file) for shard in shards]
@@ -240,7 +270,8 @@ class _Poses(NamedTuple):
     "How each film of a batch is posed."
 
     matrix: Tensor  # float, shape (n, 2, 3): the affine maps, M and t
-    pose: Tensor  # int, shape (n,): quarter turns, 0 to 3, and 4 more if mirrored
+    quarters: Tensor  # int, shape (n,): by how many quarter turns, 0 to 3
+    is_mirrored: Tensor  # bool, shape (n,)
     is_detail: Tensor  # bool, shape (n,): is but a detail of the film to be seen?
 
 
@@ -250,14 +281,20 @@ def _draw_poses(
 ) -> _Poses:
     "A pose for each film of a batch."
     # Of all films a third are turned by 0 to 3 quarters, a quarter are mirrored, and a few are
-    # but a detail.
+    # but a detail, or lie small in their frame, or askew.
     quarters = rng.integers(0, 4, n) * (rng.random(n) < 0.35)
     is_mirrored = rng.random(n) < 0.25
     is_detail = rng.random(n) < 0.08
+    is_small = rng.random(n) < 0.12
+    is_askew = rng.random(n) < 0.15
 
-    # How the patient lay, how much of the film is seen (share of its side), and its proportions.
-    angle = np.deg2rad(90 * quarters + rng.normal(0, 6, n))
-    extent = np.where(is_detail, rng.uniform(0.25, 0.45, n), rng.uniform(0.62, 1.2, n))
+    # How the patient lay (degrees).
+    tilt = np.where(is_askew, rng.uniform(-35, 35, n), rng.normal(0, 6, n))
+    angle = np.deg2rad(90 * quarters + tilt)
+
+    # How much of the film is seen (share of its side), and its proportions.
+    extent = np.where(is_small, rng.uniform(1.2, 1.9, n), rng.uniform(0.62, 1.2, n))
+    extent = np.where(is_detail, rng.uniform(0.25, 0.45, n), extent)
     stretch = np.exp(rng.normal(0, 0.12, n))
 
     # M: stretch, zoom, turn, mirror.
@@ -273,7 +310,8 @@ def _draw_poses(
 
     return _Poses(
         matrix=torch.from_numpy(np.concatenate([turned, shift], 2)).float(),
-        pose=torch.from_numpy(quarters + 4 * is_mirrored),
+        quarters=torch.from_numpy(quarters),
+        is_mirrored=torch.from_numpy(is_mirrored),
         is_detail=torch.from_numpy(is_detail),
     )
 
@@ -288,22 +326,54 @@ def _warp(
     return F.grid_sample(torch.from_numpy(pictures).float() / 255, grid, align_corners=False)
 
 # %% ../nbs/24_pretrain.ipynb #b0c71f13
+def _draw_lines(
+    picture: Tensor,  # one film, shape (side, side); it is changed
+    rng: np.random.Generator,
+) -> None:
+    "Draw one to three curved lines across a film, most of them bright."
+    side = picture.shape[-1]
+    t = np.linspace(0, 1, 3 * side)[:, None]
+    for _ in range(rng.integers(1, 4)):
+        # A curve of Bézier's from a first point to a last one, drawn aside by one between them.
+        first, between, last = rng.uniform(-0.1, 1.1, (3, 2)) * side
+        curve = (1 - t) ** 2 * first + 2 * t * (1 - t) * between + t**2 * last
+        x, y = curve.astype(int).T
+        is_bright = rng.random() < 0.8
+        grey = rng.uniform(0.6, 1) if is_bright else rng.uniform(0, 0.3)
+        for right in range(rng.integers(1, side // 50 + 2)):  # its width
+            is_inside = (x + right >= 0) & (x + right < side) & (y >= 0) & (y < side)
+            picture[y[is_inside], x[is_inside] + right] = float(grey)
+
+
 def _change_picture(
     x: Tensor,  # films, shape (n, 1, side, side), 0 to 1
+    is_film: Tensor,  # of the same shape: 1 on the film, 0 beside it
     rng: np.random.Generator,
 ) -> Tensor:  # of the same shape and range
-    "Change contrast, brightness, sharpness and noise; cover a box in some."
+    "Change contrast, brightness, sharpness and noise; draw lines and cover a box in some."
     n, side = len(x), x.shape[-1]
 
     def draw(low: float, high: float) -> Tensor:
         "A number for each film."
         return torch.from_numpy(rng.uniform(low, high, (n, 1, 1, 1))).float()
 
+    def some(share: float) -> Tensor:
+        "Whether a film is one of these, for each film."
+        return torch.from_numpy(rng.random((n, 1, 1, 1)) < share)
+
     # The film's curve (gamma), then its contrast and its brightness.
-    x = x.clamp(1e-4, 1) ** draw(-0.7, 0.7).exp()
-    contrast = draw(0.55, 1.5)
+    x = x.clamp(1e-4, 1) ** draw(-0.95, 0.95).exp()
+    contrast = draw(0.45, 1.5)
     brightness = draw(-0.2, 0.2)
     x = (0.5 + (x - 0.5) * contrast + brightness).clamp(0, 1)
+
+    # What lies beside the film: as grey as the film's black, or really black, or any grey.
+    beside = torch.where(some(0.35), draw(0, 1), 0.0)
+    x = torch.where(some(0.7), x * is_film + beside * (1 - is_film), x)
+
+    # Lines across an eighth of the films.
+    for i in np.flatnonzero(rng.random(n) < 0.12):
+        _draw_lines(x[i, 0], rng)
 
     # Some batches lose sharpness: made smaller and larger again.
     if rng.random() < 0.4:
@@ -323,32 +393,35 @@ def _change_picture(
     return x.clamp(0, 1)
 
 # %% ../nbs/24_pretrain.ipynb #b0c71f16
-_SIZES = {96: 0.4, 128: 0.35, 160: 0.1, 224: 0.15}  # side of a batch (px), how often it is used
 # mean and standard deviation of the three colours over the photographs that ResNets are used to
 _MEAN = torch.from_numpy(np.float32(imagenet_stats[0])).view(1, 3, 1, 1)
 _STD = torch.from_numpy(np.float32(imagenet_stats[1])).view(1, 3, 1, 1)
-_DETAIL = len(KINDS)  # the answer for a mere detail, after those for the kinds
 
 
 def _make_batch(
     films: dict[str, np.ndarray],  # as from `_make_films`
     index: np.ndarray,  # int, shape (n,): which of them
     rng: np.random.Generator,
-    sizes: dict[int, float] = _SIZES,  # side (px) → how often
+    recipe: _Recipe,
 ) -> tuple[Tensor, dict[str, Tensor]]:  # images (n, 3, side, side), answers
     "Some films as the network sees them, and the right answer to each question."
-    side = int(rng.choice(list(sizes), p=list(sizes.values())))
+    side = int(rng.choice(list(recipe.sizes), p=list(recipe.sizes.values())))
     poses = _draw_poses(len(index), rng)
 
     images = films["image"][index][:, None]  # (n, h, w) → (n, 1, h, w): one channel
-    x = _change_picture(_warp(images, poses.matrix, side), rng)
+    is_film = _warp(np.full_like(images, 255), poses.matrix, side)
+    x = _change_picture(_warp(images, poses.matrix, side), is_film, rng)
     is_inverted = torch.from_numpy(rng.random(len(index)) < 0.15)
     x = torch.where(is_inverted[:, None, None, None], 1 - x, x)
 
     kind = torch.from_numpy(films["kind"][index]).long()
+    is_trunk = torch.tensor([name in _TRUNK_KINDS for name in recipe.kinds])[kind]
+    detail = len(recipe.kinds)  # the answer for a mere detail, after those for the kinds
     answers = dict(
-        kind=kind.masked_fill(poses.is_detail, _DETAIL),
-        pose=poses.pose,
+        kind=kind.masked_fill(poses.is_detail, detail),
+        is_trunk=is_trunk & ~poses.is_detail,
+        turned=poses.quarters,
+        mirrored=poses.is_mirrored.float(),
         inverted=is_inverted.float(),
         facts=torch.from_numpy(films["facts"][index]).float(),
         anatomy=_warp(films["anatomy"][index], poses.matrix, _GRID_SIDE),
@@ -360,13 +433,17 @@ def _make_batch(
 class _Network(nn.Module):
     "A ResNet18 body with one linear layer for each task."
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        n_kinds: int,  # of film
+    ) -> None:
         super().__init__()
         parts = dict(resnet18().named_children())
         del parts["avgpool"], parts["fc"]  # what follows the body
         self.body = nn.ModuleDict(parts)
-        self.kind = nn.Linear(512, len(KINDS) + 1)  # and one for a mere detail
-        self.pose = nn.Linear(512, 8)
+        self.kind = nn.Linear(512, n_kinds + 1)  # and one for a mere detail
+        self.turned = nn.Linear(512, 4)
+        self.mirrored = nn.Linear(512, 1)
         self.inverted = nn.Linear(512, 1)
         self.facts = nn.Linear(512, len(_FACTS))
         self.near = nn.Conv2d(256, len(_STRUCTURES), kernel_size=1)
@@ -384,7 +461,8 @@ class _Network(nn.Module):
         averages = x.mean((2, 3))  # over all places: 512 numbers a film
         return dict(
             kind=self.kind(averages),
-            pose=self.pose(averages),
+            turned=self.turned(averages),
+            mirrored=self.mirrored(averages)[:, 0],
             inverted=self.inverted(averages)[:, 0],
             facts=self.facts(averages),
             near=self.near(last_but_one),
@@ -392,8 +470,15 @@ class _Network(nn.Module):
         )
 
 # %% ../nbs/24_pretrain.ipynb #b0c71f19
-_WEIGHTS = dict(kind=1.0, pose=0.5, facts=1.0, inverted=0.3, near=2.0, far=3.0)
-_TRUNK_KINDS = 2  # chest and abdomen, the first two of `KINDS`
+_WEIGHTS = dict(
+    kind=1.0,
+    turned=0.5,
+    mirrored=0.3,
+    inverted=0.3,
+    facts=1.0,
+    near=0.1 * len(_STRUCTURES),  # for each structure alike, whichever there are in the films
+    far=0.15 * len(_STRUCTURES),
+)
 
 
 def _one_of_several(
@@ -428,20 +513,21 @@ def _loss(
     "How wrong the answers are, in all tasks together."
     kind = _one_of_several(logits["kind"], answers["kind"])
 
-    # Pose and facts are asked of chests and abdomens only. A batch without any teaches these two
+    # Two questions are asked of chests and abdomens only. A batch without any teaches these two
     # layers nothing: a loss of 0 that still hangs on them, as an empty mean would not be a number.
-    is_trunk = answers["kind"] < _TRUNK_KINDS
-    if is_trunk.any():
-        pose = _one_of_several(logits["pose"][is_trunk], answers["pose"][is_trunk])
-        facts = _yes_or_no(logits["facts"][is_trunk], answers["facts"][is_trunk])
-    else:
-        pose = logits["pose"].sum() * 0
-        facts = logits["facts"].sum() * 0
+    of_trunk = {}
+    is_trunk = answers["is_trunk"]
+    for task in ("mirrored", "facts"):
+        if is_trunk.any():
+            of_trunk[task] = _yes_or_no(logits[task][is_trunk], answers[task][is_trunk])
+        else:
+            of_trunk[task] = logits[task].sum() * 0
 
     losses = dict(
         kind=kind,
-        pose=pose,
-        facts=facts,
+        turned=_one_of_several(logits["turned"], answers["turned"]),
+        mirrored=of_trunk["mirrored"],
+        facts=of_trunk["facts"],
         inverted=_yes_or_no(logits["inverted"], answers["inverted"]),
         near=_anatomy_loss(logits["near"], answers["anatomy"]),
         far=_anatomy_loss(logits["far"], answers["anatomy"]),
@@ -471,9 +557,10 @@ def _save_checkpoint(
     network: nn.Module,
     optimiser: torch.optim.Optimizer,
     step: int,  # the next one
+    run: dict,  # what the run is: plain values
 ) -> None:
     "Keep all that is needed to go on, in a file that is whole or not there."
-    state = dict(model=network.state_dict(), opt=optimiser.state_dict(), step=step)
+    state = dict(model=network.state_dict(), opt=optimiser.state_dict(), step=step, run=run)
     # Into an open file: torch names no reason for a full disk if it has to open the file itself.
     with new_file(file, BadFolder) as unfinished, open(unfinished, "wb") as stream:
         torch.save(state, stream)
@@ -483,11 +570,17 @@ def _load_checkpoint(
     file: Path,
     network: nn.Module,
     optimiser: torch.optim.Optimizer,
+    run: dict,  # what the run is: plain values
 ) -> int:  # the next step; 0 if there is no checkpoint
-    "Put a checkpoint into network and optimiser."
+    "Put a checkpoint into network and optimiser; raises `BadFolder` if it is another run's."
     if not file.exists():
         return 0
     state = torch.load(file, map_location="cpu", weights_only=True)
+    if state.get("run") != run:
+        raise BadFolder(
+            f"{file.parent} holds an unfinished run with other settings: take another folder, "
+            "or delete this one"
+        )
     network.load_state_dict(state["model"])
     optimiser.load_state_dict(state["opt"])
     return state["step"]
@@ -505,7 +598,7 @@ def _write_log(
 def _write_weights(
     network: _Network,
     file: Path,
-    card: dict,  # how they were made: kept in the file's metadata as text
+    run: dict,  # how they were made: kept in the file's metadata as text
 ) -> None:
     "Body and kind layer in half precision, under torchvision's names, as safetensors."
     state = network.body.state_dict()
@@ -516,9 +609,9 @@ def _write_weights(
         if not name.endswith("num_batches_tracked"):  # a counter, of no use later
             halves[name] = tensor.half().contiguous().cpu()
 
-    card = card | dict(
+    card = run | dict(
         arch="torchvision resnet18",
-        fc=" ".join([*KINDS, "detail"]),
+        fc=f"{run['kinds']} detail",
         normalise="imagenet mean/std, three equal channels",
     )
     metadata = {name: str(value) for name, value in card.items()}
@@ -531,27 +624,46 @@ _LOG_EVERY = 25  # steps
 _LONGEST_GRADIENT = 5.0
 
 
+def _recipe(
+    weights: str,  # which set
+    n: int | None,  # films; None: as many as for the weights that come with the library
+    epochs: int | None,  # likewise
+    sizes: dict[int, float] | None,  # likewise
+) -> _Recipe:
+    "What a set of weights is made with; raises ValueError if there is no such set."
+    if weights not in _RECIPES:
+        raise ValueError(f"weights must be {' or '.join(map(repr, _RECIPES))}, not {weights!r}")
+    published = _RECIPES[weights]
+    return published._replace(
+        n=n or published.n,
+        epochs=epochs or published.epochs,
+        sizes=sizes or published.sizes,
+    )
+
+
 def pretrain(
     folder: Path | str,  # for films, checkpoint, log and weights; an interrupted run goes on
-    n: int = 12000,  # films to simulate
-    epochs: int = 8,  # times each film is used
+    weights: str = "simulated",  # which set of weights to make, or 'other_films'
+    n: int | None = None,  # films to simulate; by default 16,000, or 8,000 of other films
+    epochs: int | None = None,  # times each film is used; by default 6, or 8
     bs: int = 32,  # films per batch
-    kinds: list[str] = _SEEN,  # to learn from; the first two are the most frequent
     sizes: dict[int, float] | None = None,  # side of a batch (px) → how often; they add up to 1
     seed: int = 0,  # decides the start, the order and the variations
     minutes: float = 3.0,  # time between checkpoints (min)
     processes: int = 2,  # how many processors simulate
 ) -> Path:  # the weights: half-precision safetensors, ResNet18 and its kind layer
-    "Train a ResNet18 on simulated films, and write its body's weights; raises `BadFolder`."
-    folder = user_path(folder)
-    films = _make_films(folder / "films", n, kinds, processes=processes)
-    steps_per_epoch = n // bs
-    steps = steps_per_epoch * epochs
+    "Train a ResNet18 on simulated films, write its weights; raises `BadFolder` or ValueError."
+    recipe = _recipe(weights, n, epochs, sizes)
+    folder = user_path(folder) / weights
+    films = _make_films(folder / "films", recipe.n, recipe.kinds, processes=processes)
+    steps_per_epoch = recipe.n // bs
+    steps = steps_per_epoch * recipe.epochs
+    run = recipe._asdict() | dict(kinds=" ".join(recipe.kinds), bs=bs, seed=seed)
 
     # A network that knows nothing: its weights are random, and the seed says which.
     torch.manual_seed(seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network = _Network().to(device).to(memory_format=torch.channels_last)
+    network = _Network(len(recipe.kinds)).to(device).to(memory_format=torch.channels_last)
 
     # The optimiser will move the weights. AdamW gives each weight a step size of its own, and draws
     # all of them a little towards 0, so that none grows large without need.
@@ -559,20 +671,20 @@ def pretrain(
 
     # Was there a run before that did not finish? Then go on where it was.
     checkpoint = folder / "checkpoint.pt"
-    first = _load_checkpoint(checkpoint, network, optimiser)
+    first = _load_checkpoint(checkpoint, network, optimiser, run)
     last_saved = time.monotonic()
 
     to_do = range(first, steps)
     for step in tqdm(to_do, desc="pretraining", initial=first, total=steps, mininterval=5):
         # 1. Which films? Each epoch shuffles them anew: no film always meets the same neighbours.
         epoch, batch = divmod(step, steps_per_epoch)
-        order = np.random.default_rng([seed, epoch, 1]).permutation(n)
+        order = np.random.default_rng([seed, epoch, 1]).permutation(recipe.n)
         index = order[batch * bs : (batch + 1) * bs]
 
         # 2. Vary them, so that the same picture is never seen twice, and bring them to the
         #    processor that computes.
         rng = np.random.default_rng([seed, step])
-        x, answers = _make_batch(films, index, rng, sizes or _SIZES)
+        x, answers = _make_batch(films, index, rng, recipe)
         x = x.to(device, memory_format=torch.channels_last)
         answers = {task: answer.to(device) for task, answer in answers.items()}
 
@@ -601,14 +713,13 @@ def pretrain(
         if step % _LOG_EVERY == 0:
             _write_log(folder / "log.jsonl", dict(step=step, loss=loss.item(), **parts))
         if time.monotonic() - last_saved > 60 * minutes:
-            _save_checkpoint(checkpoint, network, optimiser, step + 1)
+            _save_checkpoint(checkpoint, network, optimiser, step + 1, run)
             last_saved = time.monotonic()
 
-    _save_checkpoint(checkpoint, network, optimiser, steps)
-    weights = folder / "resnet18_simulated.safetensors"
-    card = dict(films=n, epochs=epochs, bs=bs, kinds=" ".join(kinds), seed=seed)
-    _write_weights(network, weights, card)
-    return weights
+    _save_checkpoint(checkpoint, network, optimiser, steps, run)
+    file = folder / f"resnet18_{weights}.safetensors"
+    _write_weights(network, file, run)
+    return file
 
 # %% ../nbs/24_pretrain.ipynb #0bbfe738
 def _main(
@@ -620,8 +731,9 @@ def _main(
         description="Pretrain a ResNet18 on simulated films.",
     )
     parser.add_argument("folder", help="where films, checkpoint, log and weights are kept")
-    parser.add_argument("--n", type=int, default=12000, help="films to simulate")
-    parser.add_argument("--epochs", type=int, default=8, help="times each film is used")
+    parser.add_argument("--weights", choices=list(_RECIPES), default="simulated", help="which set")
+    parser.add_argument("--n", type=int, help="films to simulate")
+    parser.add_argument("--epochs", type=int, help="times each film is used")
     parser.add_argument("--seed", type=int, default=0)
     print(pretrain(**vars(parser.parse_args(argv))))
 

@@ -739,15 +739,14 @@ def pretrain_a_little(place: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[Any,
         patch.setattr(room, "_LOG_EVERY", 1)
         patch.setattr(room, "_loss", loss_and_type)
         weights = pretrain(place, n=8, epochs=3, bs=8, sizes={SMALL: 1.0}, processes=1)
-    lines = (place / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = (weights.parent / "log.jsonl").read_text(encoding="utf-8").splitlines()
     return weights, [json.loads(line)["loss"] for line in lines], types
 
 
 def test_pretraining(folder: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     "In bfloat16 on the GPU; begun alike on both devices; the weights are good for a learner."
     weights, losses, types = pretrain_a_little(tmp_path / "gpu", monkeypatch)
-    (tmp_path / "cpu").mkdir()
-    shutil.copytree(tmp_path / "gpu/films", tmp_path / "cpu/films")
+    shutil.copytree(weights.parent / "films", tmp_path / "cpu/simulated/films")
     with monkeypatch.context() as patch:
         patch.setattr(torch.cuda, "is_available", lambda: False)
         _, losses_on_cpu, types_on_cpu = pretrain_a_little(tmp_path / "cpu", monkeypatch)

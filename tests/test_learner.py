@@ -24,6 +24,7 @@ from fastai.vision.all import (
     get_image_files,
     parent_label,
 )
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torchvision.models import resnet18
 
@@ -41,6 +42,7 @@ from rsna_cls import (
     grad_cam,
     load_film,
     predict,
+    simulate_film,
     weights_digest,
 )
 
@@ -130,17 +132,35 @@ def test_imagenet_downloaded(dls, hub, monkeypatch, tmp_path):
     assert torch.equal(learn.model[0][0].weight.cpu(), network.conv1.weight)
 
 
-def test_the_embedded_weights():
+OTHER_KINDS = ["elbow", "forearm", "hand", "knee", "foot", "skull"]
+
+
+@pytest.mark.parametrize(("name", "kinds"), [("simulated", KINDS), ("other_films", OTHER_KINDS)])
+def test_the_embedded_weights(name, kinds):
     "A ResNet18 whose last layer knows each kind, and details of one; small enough for a wheel."
-    state = load_file(EMBEDDED_WEIGHTS)
-    assert EMBEDDED_WEIGHTS.stat().st_size < 25e6
+    file = EMBEDDED_WEIGHTS[name]
+    assert file.stat().st_size < 25e6
+    with safe_open(file, "pt") as weights:
+        assert weights.metadata()["fc"].split() == [*kinds, "detail"]
+
+    state = load_file(file)
     wanted = {
         name: tensor.shape
-        for name, tensor in resnet18(num_classes=len(KINDS) + 1).state_dict().items()
+        for name, tensor in resnet18(num_classes=len(kinds) + 1).state_dict().items()
         if "num_batches" not in name
     }
     assert {name: tensor.shape for name, tensor in state.items()} == wanted
     assert all(torch.isfinite(tensor).all() for tensor in state.values())
+
+
+def test_other_films_shows_nothing_of_either_class():
+    "What `pretrain` simulates for these weights has no lung, spine or bowel in any mask."
+    recipe = importlib.import_module("rsna_cls.pretrain")._RECIPES["other_films"]
+    assert recipe.kinds == OTHER_KINDS
+    of_trunk = {"lungs", "heart", "ribs", "spine", "liver", "bowel_gas", "pelvis", "femurs"}
+    for kind in recipe.kinds:
+        for seed in range(5):
+            assert not of_trunk & set(simulate_film(kind, seed, size=96).masks)
 
 
 def test_weights_from_a_file(dls, tmp_path):
@@ -192,8 +212,8 @@ def test_a_saved_model_is_no_body(dls, tmp_path):
 
 def test_words_of_numpy(dls, capsys):
     "As from a table of experiments."
-    first = film_learner(dls, np.str_("simulated"))
-    assert "the embedded weights" in capsys.readouterr().out
+    first = film_learner(dls, np.str_("other_films"))
+    assert "the embedded weights 'other_films'" in capsys.readouterr().out
     assert first.model[0][0].weight.dtype == torch.float32
 
 

@@ -142,7 +142,7 @@ from pathlib import Path
 from rsna_cls.pretrain import _make_films
 
 def make():
-    films = _make_films(Path(sys.argv[1]), n=2, shard=1, processes=2)
+    films = _make_films(Path(sys.argv[1]), 2, ["hand"], shard=1, processes=2)
     print(len(films["kind"]), "films")
 
 {line}
