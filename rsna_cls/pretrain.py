@@ -415,7 +415,7 @@ def _make_batch(
     x = torch.where(is_inverted[:, None, None, None], 1 - x, x)
 
     kind = torch.from_numpy(films["kind"][index]).long()
-    is_trunk = torch.tensor([name in _TRUNK_KINDS for name in recipe.kinds])[kind]
+    is_trunk = torch.from_numpy(np.isin(recipe.kinds, _TRUNK_KINDS)[films["kind"][index]])
     detail = len(recipe.kinds)  # the answer for a mere detail, after those for the kinds
     answers = dict(
         kind=kind.masked_fill(poses.is_detail, detail),
