@@ -578,8 +578,8 @@ def _load_checkpoint(
     state = torch.load(file, map_location="cpu", weights_only=True)
     if state.get("run") != run:
         raise BadFolder(
-            f"{file.parent} holds an unfinished run with other settings: take another folder, "
-            "or delete this one"
+            f"{file} is of a run with other settings: take another folder, or delete this file "
+            "(the films beside it are used again)"
         )
     network.load_state_dict(state["model"])
     optimiser.load_state_dict(state["opt"])
@@ -633,12 +633,9 @@ def _recipe(
     "What a set of weights is made with; raises ValueError if there is no such set."
     if weights not in _RECIPES:
         raise ValueError(f"weights must be {' or '.join(map(repr, _RECIPES))}, not {weights!r}")
-    published = _RECIPES[weights]
-    return published._replace(
-        n=n or published.n,
-        epochs=epochs or published.epochs,
-        sizes=sizes or published.sizes,
-    )
+    changes = dict(n=n, epochs=epochs, sizes=sizes)
+    given: dict[str, Any] = {k: v for k, v in changes.items() if v is not None}
+    return _RECIPES[weights]._replace(**given)
 
 
 def pretrain(
@@ -654,6 +651,8 @@ def pretrain(
 ) -> Path:  # the weights: half-precision safetensors, ResNet18 and its kind layer
     "Train a ResNet18 on simulated films, write its weights; raises `BadFolder` or ValueError."
     recipe = _recipe(weights, n, epochs, sizes)
+    if recipe.n < bs or recipe.epochs < 1:
+        raise ValueError(f"it takes one epoch or more, and {bs} films (a batch) or more")
     folder = user_path(folder) / weights
     films = _make_films(folder / "films", recipe.n, recipe.kinds, processes=processes)
     steps_per_epoch = recipe.n // bs
