@@ -1,4 +1,4 @@
-# demo · test · check · style · gpu · colab · versions · bench · lab · site · wheel · weights · docs · address · figures · clean    (each sets .venv up by itself when it is missing or stale)
+# demo · test · check · style · gpu · colab · versions · bench · lab · site · wheel · weights · numbers · again · docs · address · figures · clean    (each sets .venv up by itself when it is missing or stale)
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
@@ -6,7 +6,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONPATH
 
-.PHONY: help demo test check style gpu colab versions bench lab site wheel weights docs address figures clean .venv
+.PHONY: help demo test check style gpu colab versions bench lab site wheel weights numbers again docs address figures clean .venv
 .DEFAULT_GOAL := help
 
 help:
@@ -21,7 +21,9 @@ help:
 	@echo "make lab     open the lessons in JupyterLab"
 	@echo "make site    the home page and the executed lessons as web pages in build/site"
 	@echo "make wheel   the library as one file in dist, to put beside a lesson in Colab or on Kaggle"
-	@echo "make weights make both sets of embedded weights anew, in build/weights; two hours on two processors; interrupted, it goes on where it was"
+	@echo "make weights make both sets of embedded weights anew, in build/weights, and the gate's points; two hours on two processors; interrupted, it goes on where it was"
+	@echo "make numbers measure again what is missing from experiments/results, and write it into the texts; about an hour and a half on two processors"
+	@echo "make again   weights, all numbers, texts and figures anew, as after a change of the simulator; half a day"
 	@echo "make docs    write README.md, what texts say of the address, and the package's list of names"
 	@echo "make address URL=https://github.com/OWNER/NAME    say where the course is published (URL=none: nowhere yet)"
 	@echo "make figures draw the home page's figures"
@@ -94,6 +96,23 @@ weights: .venv/.ready
 	  $(BIN)/python -m rsna_cls.pretrain build/weights --weights $$name || exit 1; \
 	  cp build/weights/$$name/resnet18_$$name.safetensors rsna_cls/weights/ || exit 1; \
 	done
+	@$(BIN)/python -c 'from rsna_cls.pretrain import make_other_points as make; print(make("rsna_cls/weights/other_points.safetensors"))'
+
+# What is quoted is measured, in two processes of one thread each. Trainings that are in their CSV are not made again.
+FIRST = beam audit recipe gate folds weights dcmtk
+SECOND = shortcuts maps
+MEASURE = for script in $(1); do OMP_NUM_THREADS=1 $(BIN)/python -W ignore experiments/$$script.py || exit 1; done
+numbers: .venv/.ready
+	@($(call MEASURE,$(FIRST))) & first=$$!; ($(call MEASURE,$(SECOND))); second=$$?; wait $$first && exit $$second
+	@$(BIN)/python experiments/quote.py
+
+# Everything that depends on the simulator: weights, points, numbers, texts, figures. Half a day.
+again: .venv/.ready
+	@rm -rf build/weights
+	@$(MAKE) weights
+	@rm -f experiments/results/*.csv
+	@$(MAKE) numbers
+	@$(MAKE) docs figures
 
 docs: .venv/.ready
 	@$(BIN)/python tools/docs.py

@@ -9,21 +9,23 @@ import csv
 import io
 import os
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from fastai.torch_core import default_device
+from fastai.torch_core import default_device, no_random
 from PIL import Image
 
 import rsna_cls
 from rsna_cls import (
+    KINDS,
     FetchError,
     dataloaders,
     fetch_data,
@@ -37,6 +39,7 @@ from rsna_cls import (
     simulate_film,
     wilson,
 )
+from rsna_cls.sim.patients import draw_params
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"  # committed: what is quoted
@@ -49,6 +52,7 @@ torch.backends.cudnn.deterministic = True
 CLASSES = ("chest", "abd")
 ORIGINAL, SIMULATED = "original", "simulated"
 ORIGINAL_FILMS = (65, 10, 2)  # in train/, val/ and test/
+SIZE = 160  # px, as in lesson 01
 FIRST_SEED = 5_000_000  # of new films: neither the embedded films' seeds nor the pretraining's
 
 
@@ -232,6 +236,45 @@ def new_films(kind: str, n: int, size: int = 192, **changes: Any) -> list:
     return [simulate_film(kind, FIRST_SEED + i, size, **changes) for i in range(n)]
 
 
+def as_they_come(params: dict) -> bool:
+    "Any film."
+    return True
+
+
+def of_child(params: dict) -> bool:
+    "A film of a child or an infant."
+    return params["age"] > 0
+
+
+def in_bed(params: dict) -> bool:
+    "A film of an adult who lies, taken from the front."
+    return params["age"] == 0 and params["view"] == "AP" and not params["erect"]
+
+
+SORTS = {"as they come": as_they_come, "of children": of_child, "taken lying": in_bed}
+
+
+def seeds_of(kind: str, n: int, is_of_sort: Callable[[dict], bool]) -> list[int]:
+    "The first n seeds of new films of a sort, by what `simulate_film` will draw for them."
+    found: list[int] = []
+    seed = FIRST_SEED
+    while len(found) < n:
+        params = draw_params(kind, np.random.default_rng([seed, KINDS.index(kind), 0]))
+        if is_of_sort(params):
+            found.append(seed)
+        seed += 1
+    return found
+
+
+def films_from_elsewhere(kind: str, n: int, size: int = 192) -> list[Image.Image]:
+    "New films of a kind, n of each sort: as they come, of children, taken lying."
+    films = []
+    for is_of_sort in SORTS.values():
+        for seed in seeds_of(kind, n, is_of_sort):
+            films.append(simulate_film(kind, seed, size).image)
+    return films
+
+
 def different(films: Iterable[Path]) -> list[Path]:
     "Films, each picture once: the last file of it."
     return list({load_film(film).tobytes(): film for film in films}.values())
@@ -248,10 +291,10 @@ def mark(film: Path | Image.Image) -> Image.Image:
 def trained(
     path: Path,  # a course folder
     seed: int,
-    weights: str | None = "simulated",
-    epochs: int = 5,
-    base_lr: float = 2e-3,
-    size: int = 224,
+    weights: str | None = "other_films",
+    epochs: int = 1,
+    base_lr: float = 3e-3,
+    size: int = SIZE,
     **tfms: Any,  # for `film_tfms`
 ) -> Any:  # the learner
     "A network after lesson 01's recipe, or one that differs from it in what is named."
@@ -259,6 +302,24 @@ def trained(
         dls = dataloaders(path, tfms=film_tfms(**tfms), size=size, seed=seed)
         learn = film_learner(dls, weights, seed=seed)
         fine_tune(learn, epochs, base_lr, seed=seed)
+    return learn
+
+
+def trained_by_fastai(
+    path: Path,  # a course folder
+    seed: int,
+    weights: str | None,
+    epochs: int,
+    size: int,
+    **tfms: Any,  # for `film_tfms`
+) -> Any:  # the learner
+    "A network after fastai's own `fine_tune`, which was also this library's in version 0.1.0."
+    with quiet():
+        dls = dataloaders(path, tfms=film_tfms(**tfms), size=size, seed=seed)
+        learn = film_learner(dls, weights, seed=seed)
+        with no_random(seed), learn.no_bar(), learn.no_logging():
+            learn.dls.train.rng = Random(seed)
+            learn.fine_tune(epochs, 2e-3)
     return learn
 
 

@@ -147,8 +147,8 @@ def make_network(network: str, seed: int, size: int) -> Any:
             with quiet():
                 return film_learner(dataloaders(path, size=size, seed=seed), None, seed=seed)
         # Where the marker is the label, half of the labels contradict all that the network knows.
-        epochs = 15 if network == ONLY_MARKER else 5
-        return trained(path, seed, epochs=epochs, size=size)
+        epochs = 15 if network == ONLY_MARKER else 1
+        return trained(path, seed, "simulated", epochs, size=size)
 
 
 def maps_of(learn: Any, films: list, target: str, method: str) -> dict[int, Tensor]:

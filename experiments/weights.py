@@ -175,7 +175,7 @@ def tables(folder: Path) -> dict[str, str]:
     any_kind = find(runs, ORIGINAL, WITHOUT_TEST, ANY)
     (everything,) = find(runs, ORIGINAL, EVERYTHING, TWO)
     new = find(runs, SIMULATED, NEW, TWO)
-    training = f"original training films, 224 px, seeds {of_recipe['seeds']}"
+    training = f"original training films, seeds {of_recipe['seeds']}"
     rows = [
         [
             f"chest or abdomen, original films without the two test films, `fc`, at {sizes(two)}",
@@ -183,12 +183,10 @@ def tables(folder: Path) -> dict[str, str]:
         ],
         [
             f"lesson 01's recipe on the {training}",
-            f"validation {of_recipe['embedded_val']} (one run: {of_recipe['one_run']}), "
-            f"test {of_recipe['embedded_test']}",
-        ],
-        [
-            "random weights in the same recipe, the same seeds",
-            f"validation {of_recipe['random_val']}; test {of_recipe['random_test']}",
+            f"validation {of_recipe['simulated_val_original']}, "
+            f"test {of_recipe['simulated_test_original']}; of {of_recipe['new_chests']} new "
+            f"simulated chests {of_recipe['simulated_chests_original']}, of abdomens "
+            f"{of_recipe['simulated_abdomens_original']}",
         ],
         [
             f"chest or abdomen, `fc`, with the test films, at {everything.size} px, the size "

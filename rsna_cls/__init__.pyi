@@ -87,6 +87,7 @@ from .learner import NO_NUMBERS as NO_NUMBERS
 from .learner import of_both_classes as of_both_classes
 from .learner import pretrained_resnet18 as pretrained_resnet18
 from .learner import read_tensors as read_tensors
+from .learner import recorded_training as recorded_training
 from .learner import sole_use as sole_use
 from .learner import tensors_of as tensors_of
 from .learner import TrainingRecord as TrainingRecord
@@ -149,6 +150,7 @@ from .camcheck import relevance_mass as relevance_mass
 from .survey import InnerPicture as InnerPicture
 from .survey import small_square as small_square
 from .survey import Survey as Survey
+from .survey import without_border as without_border
 from .copies import duplicates as duplicates
 from .copies import find_pairs as find_pairs
 from .copies import group_pairs as group_pairs
@@ -162,8 +164,12 @@ from .clues import shortcut_findings as shortcut_findings
 from .clues import shortcuts as shortcuts
 from .audit import audit as audit
 from .audit import show_audit as show_audit
+from .gate import film_points as film_points
 from .gate import Gate as Gate
+from .gate import OTHER_POINTS as OTHER_POINTS
+from .gate import PICTURES as PICTURES
 from .gate import show_gate as show_gate
+from .gate import TURNS as TURNS
 from .widgets import augment_explorer as augment_explorer
 from .widgets import cam_explorer as cam_explorer
 from .widgets import MapFrames as MapFrames
@@ -179,6 +185,7 @@ from .sim import build as build
 from .sim import simulate_dataset as simulate_dataset
 from .sim import simulate_film as simulate_film
 from .sim import SimulatedFilm as SimulatedFilm
+from .pretrain import make_other_points as make_other_points
 from .pretrain import pretrain as pretrain
 from .check import check_setup as check_setup
 

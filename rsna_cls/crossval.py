@@ -199,7 +199,7 @@ def _lesson_recipe(epochs: int, size: int) -> _Recipe:
 
     def train(folder: Path, seed: int) -> Learner:
         dls = dataloaders(folder, film_tfms(), size, seed=seed)
-        learn = film_learner(dls, seed=seed)
+        learn = film_learner(dls, "other_films", seed=seed)
         fine_tune(learn, epochs, seed=seed)
         return learn
 
@@ -244,8 +244,8 @@ def cross_validate(
     groups: dict | pd.Series | None = None,  # from file to patient, hospital, …; None: all alone
     folds: int = 5,  # how many there are for each seed (2 or more)
     seeds: Sequence[int] | int = (42, 43, 44),  # each decides folds, random start, augmentation
-    epochs: int = 5,  # times each film is seen after the first epoch, as in `fine_tune`
-    size: int = 224,  # side of the square every film is squeezed to (px)
+    epochs: int = 1,  # in which all layers learn, as in `fine_tune`
+    size: int = 160,  # side of the square every film is squeezed to (px)
     train: _Recipe | None = None,  # another recipe, which then ignores `epochs` and `size`
 ) -> pd.DataFrame:  # file, truth, prediction, a probability per class, seed, fold (from 1)
     "What networks say about films held back from them; raises ValueError, `BadFolder`, `BadFilm`."

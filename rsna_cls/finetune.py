@@ -9,16 +9,240 @@ __all__ = ['fine_tune', 'show_curves']
 import random
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from numbers import Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from fastai.vision.all import Callback, Learner, no_random
+import torch
+from fastai.vision.all import Callback, Learner, TfmdDL, no_random, noop
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from .figure import Picture, new_figure, picture
-from .learner import check_trainable, sole_use
+from .learner import check_trainable, evaluation_mode, recorded_training, sole_use
+
+# %% ../nbs/11_finetune.ipynb #d37fdeac
+class _Row(NamedTuple):
+    "How far the network is."
+
+    number: int  # steps of the last layer so far, or epochs of all layers so far
+    layers: str  # which of them learned: 'last' or 'all'
+    train_loss: float  # of the training films
+    valid_loss: float  # of the validation films
+    accuracy: float  # share of the validation films that are right (0 to 1)
+    seconds: float  # that this step or epoch took
+
+
+def _in_words(
+    row: _Row,
+    films: int,  # validation films
+) -> str:
+    "What a row says, but for its number and its time."
+    return (
+        f"training loss {row.train_loss:.3f}, validation loss {row.valid_loss:.3f}, "
+        f"{round(row.accuracy * films)} of {films} right"
+    )
+
+# %% ../nbs/11_finetune.ipynb #5edc61f8
+class _LastInputs(NamedTuple):
+    "What the last layer is given for each of n films, and what it should make of it."
+
+    inputs: Tensor  # shape (n, inputs of the layer)
+    targets: Tensor  # as fastai's batches have them: for films in classes the class numbers, (n,)
+
+    def to(self, layer: nn.Linear) -> "_LastInputs":
+        "The same on the device of a layer."
+        device = layer.weight.device
+        return _LastInputs(self.inputs.to(device), self.targets.to(device))
+
+
+_NO_LAST_LAYER = (
+    "fine_tune first trains the network's last layer, and this network does not end in a Linear "
+    "layer: train it with learn.fit_one_cycle(epochs)"
+)
+
+
+def _last_layer(
+    learn: Learner,
+) -> nn.Linear:
+    "The last Linear layer of a network; raises ValueError if it has none."
+    layers = [part for part in learn.model.modules() if isinstance(part, nn.Linear)]
+    if not layers:
+        raise ValueError(_NO_LAST_LAYER)
+    return layers[-1]
+
+
+@contextmanager
+def _films_as_they_are(
+    batches: TfmdDL,  # of training films
+) -> Iterator[None]:
+    "Leave out the augmentation: fastai's transforms take number 1 for validation films."
+    set_split = getattr(batches.dataset, "set_split_idx", None)
+    with set_split(1) if set_split else nullcontext():
+        yield
+
+
+def _last_inputs(
+    learn: Learner,
+    batches: TfmdDL,  # of training or validation films
+) -> _LastInputs:
+    "Show films to the network, and keep what its last layer is given; raises ValueError."
+    inputs: list[Tensor] = []
+    outputs: list[Tensor] = []
+
+    def keep(_layer: nn.Module, given: tuple[Tensor, ...], made: Tensor) -> None:
+        inputs.append(given[0].detach().as_subclass(Tensor).float().cpu())
+        outputs.append(made.detach().as_subclass(Tensor).float().cpu())
+
+    in_order = batches.new(shuffle=False, drop_last=False)
+    hook = _last_layer(learn).register_forward_hook(keep)
+    try:
+        with _films_as_they_are(in_order):
+            answers, targets = learn.get_preds(dl=in_order, act=noop, reorder=False)
+    finally:
+        hook.remove()
+
+    # Is what the layer makes the network's answer, or does something come after it?
+    answers = answers.as_subclass(Tensor).float().cpu()
+    made = torch.cat(outputs) if outputs else answers.new_empty(0)
+    if made.shape != answers.shape or not torch.allclose(made, answers, equal_nan=True):
+        raise ValueError(_NO_LAST_LAYER)
+    return _LastInputs(torch.cat(inputs), targets.as_subclass(Tensor).cpu())
+
+# %% ../nbs/11_finetune.ipynb #906b9e02
+_MOST_STEPS = 100
+_LEAST_GAIN = 1e-4  # a step that lowers the loss by a smaller share than this is the last one
+
+
+def _penalty(
+    layer: nn.Linear,
+    films: int,  # training films
+) -> Tensor:  # a number
+    "Half the weights' sum of squares, a film's share of it."
+    return layer.weight.square().sum() / (2 * films)
+
+
+def _state(
+    learn: Learner,
+    layer: nn.Linear,
+    training: _LastInputs,
+    validation: _LastInputs,
+    number: int,  # of the step
+    seconds: float,  # that it took
+) -> _Row:
+    "How far the last layer is after a step."
+    with torch.no_grad():
+        answers = layer(validation.inputs)
+        is_right = answers.argmax(1) == validation.targets
+        return _Row(
+            number=number,
+            layers="last",
+            train_loss=learn.loss_func(layer(training.inputs), training.targets).item(),
+            valid_loss=learn.loss_func(answers, validation.targets).item(),
+            accuracy=is_right.float().mean().item(),
+            seconds=seconds,
+        )
+
+
+def _converge(
+    learn: Learner,
+    layer: nn.Linear,  # in full precision; it is trained
+    training: _LastInputs,
+    validation: _LastInputs,
+) -> list[_Row]:  # one for the beginning, and one for each step
+    "Train a layer until a step brings nothing any more."
+    films = len(training.targets)
+    # One iteration a step, so that each can be written down.
+    optimiser = torch.optim.LBFGS(layer.parameters(), max_iter=1, line_search_fn="strong_wolfe")
+
+    def loss_and_gradient() -> Tensor:
+        optimiser.zero_grad()
+        loss = learn.loss_func(layer(training.inputs), training.targets) + _penalty(layer, films)
+        loss.backward()
+        return loss.detach()
+
+    rows = [_state(learn, layer, training, validation, number=0, seconds=0.0)]
+    last_loss = float(loss_and_gradient())
+    for number in range(1, _MOST_STEPS + 1):
+        started = time.perf_counter()
+        optimiser.step(loss_and_gradient)
+        seconds = time.perf_counter() - started
+        rows.append(_state(learn, layer, training, validation, number, seconds))
+        loss = float(loss_and_gradient())
+        # Also true of a loss that is no number.
+        if not loss < last_loss * (1 - _LEAST_GAIN):
+            break
+        last_loss = loss
+    return rows
+
+
+def _train_last_layer(
+    learn: Learner,
+) -> list[_Row]:
+    "The first part: the body stands still, and the last layer learns until it has converged."
+    started = time.perf_counter()
+    with recorded_training(learn):
+        _measure_first(learn)
+        training = _last_inputs(learn, learn.dls.train)
+        validation = _last_inputs(learn, learn.dls.valid)
+
+        # A layer of the same numbers in full precision, where the loss may have numbers of its own.
+        last = _last_layer(learn)
+        layer = nn.Linear(last.in_features, last.out_features, bias=last.bias is not None)
+        layer.load_state_dict({name: t.float() for name, t in last.state_dict().items()})
+        layer.to(last.weight.device)
+        training, validation = training.to(layer), validation.to(layer)
+        with torch.enable_grad():
+            rows = _converge(learn, layer, training, validation)
+        last.load_state_dict(layer.state_dict())
+
+    seconds = time.perf_counter() - started
+    films = len(validation.targets)
+    print(f"last layer, {rows[-1].number} steps: {_in_words(rows[-1], films)}, {seconds:.0f} s")
+    return rows
+
+# %% ../nbs/11_finetune.ipynb #9627779b
+def _unmeasured(
+    model: nn.Module,
+) -> list[nn.modules.batchnorm._BatchNorm]:
+    "The batch normalisations that have never seen a batch: mean 0 and spread 1 for every map."
+    found = []
+    for part in model.modules():
+        if not isinstance(part, nn.modules.batchnorm._BatchNorm):
+            continue
+        mean, spread = part.running_mean, part.running_var
+        if mean is None or spread is None:  # it measures each batch by itself
+            continue
+        is_unmeasured = torch.count_nonzero(mean) == 0 and torch.count_nonzero(spread - 1) == 0
+        if is_unmeasured:
+            found.append(part)
+    return found
+
+
+def _measure_first(
+    learn: Learner,
+) -> None:
+    "Let batch normalisations that have seen nothing yet measure the training films."
+    parts = _unmeasured(learn.model)
+    if not parts:
+        return
+    usual = [part.momentum for part in parts]
+    # Batches of all classes, shuffled, and full ones: a batch is what these parts measure.
+    batches = learn.dls.train.new(shuffle=True, drop_last=True)
+    learn.model.to(learn.dls.device)
+    try:
+        with evaluation_mode(learn.model), _films_as_they_are(batches), torch.no_grad():
+            for part in parts:
+                part.momentum = None  # torch's word for the plain average over all batches
+                part.train()
+            for batch in batches:
+                learn.model(*batch[: batches.n_inp])
+    finally:
+        for part, momentum in zip(parts, usual, strict=True):
+            part.momentum = momentum
 
 # %% ../nbs/11_finetune.ipynb #c64fec30
 class _EpochLog(Callback):
@@ -28,12 +252,12 @@ class _EpochLog(Callback):
 
     def __init__(
         self,
-        epochs: int,  # both parts together
+        epochs: int,
         bar: tqdm,  # counts batches
     ):
         self.epochs = epochs
         self.bar = bar
-        self.rows: list[dict[str, Any]] = []  # one per epoch
+        self.rows: list[_Row] = []  # one per epoch
 
     def before_epoch(self) -> None:
         self.batch_losses: list[float] = []
@@ -48,65 +272,63 @@ class _EpochLog(Callback):
         self.bar.update()
 
     def after_epoch(self) -> None:
-        row = dict(
-            epoch=len(self.rows),
-            layers="last" if self.learn.opt.frozen_idx else "all",
-            train_loss=np.average(self.batch_losses, weights=self.batch_films),
+        row = _Row(
+            number=len(self.rows) + 1,
+            layers="all",
+            train_loss=float(np.average(self.batch_losses, weights=self.batch_films)),
             valid_loss=self._recorded("valid_loss"),
             accuracy=self._recorded("accuracy"),
             seconds=time.perf_counter() - self.started,
         )
         self.rows.append(row)
-        tqdm.write(self._line(row), file=sys.stdout)
+        words = _in_words(row, films=len(self.dls.valid_ds))
+        line = f"all layers, epoch {row.number} of {self.epochs}: {words}, {row.seconds:.0f} s"
+        tqdm.write(line, file=sys.stdout)
 
     def _recorded(self, name: str) -> float:
         "What fastai's recorder measured on the validation films after this epoch."
         return self.recorder.log[self.recorder.metric_names.index(name)]
 
-    def _line(self, row: dict[str, Any]) -> str:
-        "One epoch in words."
-        films = len(self.dls.valid_ds)
-        layers = "all layers" if row["layers"] == "all" else "last layer"
-        return (
-            f"epoch {row['epoch']} of {self.epochs - 1} ({layers}): "
-            f"training loss {row['train_loss']:.3f}, validation loss {row['valid_loss']:.3f}, "
-            f"{round(row['accuracy'] * films)} of {films} right, {row['seconds']:.0f} s"
-        )
-
 # %% ../nbs/11_finetune.ipynb #8e49796c
-_FIRST_EPOCHS = 1  # in which only the last layer learns
 _EARLY_LAYERS = 100  # how many times more slowly the earliest layers learn than the last
 
 
-def _train_last_layer(learn: Learner, base_lr: float, log: Callback) -> None:
-    "The first part: the body stands still (all but its batch normalisation)."
-    learn.freeze()
-    # The rate rises nearly to the end: the layer starts from random numbers.
-    learn.fit_one_cycle(_FIRST_EPOCHS, slice(base_lr), pct_start=0.99, cbs=log)
-
-
-def _train_all_layers(learn: Learner, epochs: int, base_lr: float, log: Callback) -> None:
+def _train_all_layers(
+    learn: Learner,
+    epochs: int,
+    base_lr: float,
+) -> list[_Row]:  # one per epoch
     "The second part: every layer learns, the early ones more slowly."
-    learn.unfreeze()
-    last_lr = base_lr / 2
-    rates = slice(last_lr / _EARLY_LAYERS, last_lr)
-    # The rates start at a fifth of their tops and rise over the first 30 % of the batches.
-    learn.fit_one_cycle(epochs, rates, pct_start=0.3, div=5.0, cbs=log)
+    with tqdm(
+        total=epochs * len(learn.dls.train),
+        desc="training",
+        unit="batch",
+        file=sys.stdout,
+        leave=False,
+        ncols=80,
+    ) as bar:
+        log = _EpochLog(epochs, bar)
+        learn.unfreeze()
+        rates = slice(base_lr / _EARLY_LAYERS, base_lr)
+        # The rates start at a fifth of their tops and rise over the first 30 % of the batches.
+        learn.fit_one_cycle(epochs, rates, pct_start=0.3, div=5.0, cbs=log)
+    return log.rows
 
 
 def _check_numbers(epochs: Any, base_lr: Any) -> None:
-    "Raise ValueError unless there are one epoch or more, and a rate above 0 and below 1."
+    "Raise ValueError unless there is a whole number of epochs, and a rate above 0 and below 1."
     is_whole = isinstance(epochs, Real) and not isinstance(epochs, bool) and epochs % 1 == 0
-    if not is_whole or epochs < 1:
-        raise ValueError(f"epochs must be a whole number from 1, not {epochs!r}")
+    if not is_whole or epochs < 0:
+        raise ValueError(f"epochs must be a whole number from 0, not {epochs!r}")
     if not isinstance(base_lr, Real) or not 0 < float(base_lr) < 1:
-        raise ValueError(f"base_lr must lie between 0 and 1, such as 0.002, not {base_lr!r}")
+        raise ValueError(f"base_lr must lie between 0 and 1, such as 0.003, not {base_lr!r}")
 
 
 def _check(learn: Learner, epochs: Any, base_lr: Any) -> None:
     "Raise ValueError if there is something that cannot be trained with."
     check_trainable(learn)
     _check_numbers(epochs, base_lr)
+    _last_layer(learn)
     if "accuracy" not in [metric.name for metric in learn.metrics]:
         raise ValueError(
             "the learner must measure accuracy: Learner(…, metrics=accuracy), as film_learner does"
@@ -115,62 +337,71 @@ def _check(learn: Learner, epochs: Any, base_lr: Any) -> None:
 
 def fine_tune(
     learn: Learner,  # as from `film_learner`
-    epochs: int = 5,  # after a first one, in which only the last layer learns (1 or more)
-    base_lr: float = 2e-3,  # learning rate of the last layer (above 0, below 1)
+    epochs: int = 1,  # in which all layers learn, after the last one has (0 or more)
+    base_lr: float = 3e-3,  # top learning rate of the last layer in these (above 0, below 1)
     seed: int = 42,  # decides the order of the films and their augmentation
-) -> pd.DataFrame:  # one row per epoch, also kept as `learn.history`
-    "Train the last layer for one epoch, then all layers; raises ValueError."
+) -> pd.DataFrame:  # a row for each step of the last layer and each epoch, also `learn.history`
+    "Train the last layer until it has converged, then all layers; raises ValueError."
     _check(learn, epochs, base_lr)
     epochs = int(epochs)
-    all_epochs = _FIRST_EPOCHS + epochs
     with (
         sole_use(learn.model),  # who asks it meanwhile, in another thread, waits
-        tqdm(
-            total=all_epochs * len(learn.dls.train),
-            desc="training",
-            unit="batch",
-            file=sys.stdout,
-            leave=False,
-            ncols=80,
-        ) as bar,
-        no_random(seed),  # augmentation
         learn.no_bar(),
         learn.no_logging(),
     ):
-        learn.dls.train.rng = random.Random(seed)  # order of the films
-        log = _EpochLog(all_epochs, bar)
-        _train_last_layer(learn, base_lr, log)
-        _train_all_layers(learn, epochs, base_lr, log)
-    learn.history = pd.DataFrame(log.rows)
+        with no_random(seed):
+            rows = _train_last_layer(learn)
+        with no_random(seed):  # augmentation
+            learn.dls.train.rng = random.Random(seed)  # order of the films
+            if epochs:
+                rows += _train_all_layers(learn, epochs, base_lr)
+    learn.history = pd.DataFrame(rows)
     return learn.history
 
 # %% ../nbs/11_finetune.ipynb #f2f2f070
-def _best_epoch(
+def _places(
     history: pd.DataFrame,  # as from `fine_tune`
-) -> pd.Series:  # its row
-    "The epoch with the lowest validation loss."
-    return history.iloc[int(history["valid_loss"].argmin())]
+) -> np.ndarray:  # along the horizontal axis: the last layer's steps from 0 to 1, then the epochs
+    "Where the rows stand in the figure."
+    is_last = history["layers"] == "last"
+    steps = max(history["number"][is_last].max(), 1)
+    return np.where(is_last, history["number"] / steps, 1 + history["number"])
+
+
+def _best_row(
+    history: pd.DataFrame,  # as from `fine_tune`
+) -> int:  # its place in the table
+    "The row with the lowest validation loss."
+    return int(history["valid_loss"].argmin())
+
+
+def _name_of(row: pd.Series) -> str:
+    "A step or an epoch in words."
+    if row["layers"] == "last":
+        return f"step {row['number']} of the last layer"
+    return f"epoch {row['number']} of all layers"
 
 
 def _draw_losses(
     ax: Any,  # matplotlib Axes
     history: pd.DataFrame,  # as from `fine_tune`
 ) -> None:
-    "Training and validation loss, with the epoch of the lowest validation loss marked."
-    best = _best_epoch(history)
-    ax.plot(history["epoch"], history["train_loss"], "o--", color="tab:gray", label="training")
-    ax.plot(history["epoch"], history["valid_loss"], "o-", color="tab:blue", label="validation")
+    "Training and validation loss, with the place of the lowest validation loss marked."
+    places = _places(history)
+    best = _best_row(history)
+    ax.plot(places, history["train_loss"], "o--", color="tab:gray", markersize=4, label="training")
+    ax.plot(places, history["valid_loss"], "o-", color="tab:blue", markersize=4, label="validation")
     ax.plot(
-        best["epoch"],
-        best["valid_loss"],
+        places[best],
+        history["valid_loss"].iloc[best],
         "o",
-        markersize=13,
+        markersize=12,
         markerfacecolor="none",
         markeredgecolor="tab:red",
         markeredgewidth=2,
-        label=f"lowest, epoch {best['epoch']}",
+        label="lowest validation loss",
     )
-    ax.set(xlabel="epoch", ylabel="loss", ylim=(0, None), xticks=history["epoch"])
+    ax.set(ylabel="loss", ylim=(0, None))
     ax.legend(frameon=False)
 
 
@@ -179,20 +410,40 @@ def _draw_accuracy(
     history: pd.DataFrame,  # as from `fine_tune`
     n: int,  # validation films
 ) -> None:
-    "How many validation films are right after each epoch."
-    ax.plot(history["epoch"], history["accuracy"] * n, "o-", color="tab:blue")
-    ax.set(
-        xlabel="epoch",
-        ylabel=f"validation films right, of {n}",
-        ylim=(-0.04 * n, 1.04 * n),
-        xticks=history["epoch"],
-    )
-    ax.annotate("only the\nlast layer\nlearns", (0.35, 0), color="0.4", fontsize=9, va="bottom")
+    "How many validation films are right after each step and epoch."
+    ax.plot(_places(history), history["accuracy"] * n, "o-", color="tab:blue", markersize=4)
+    ax.set(ylabel=f"validation films right, of {n}", ylim=(-0.04 * n, 1.04 * n))
+
+
+def _draw_parts(
+    ax: Any,  # matplotlib Axes
+    history: pd.DataFrame,  # as from `fine_tune`
+) -> None:
+    "The horizontal axis: the steps of the last layer on grey ground, then the epochs."
+    is_last = history["layers"] == "last"
+    steps = history["number"][is_last].max()
+    epochs = int((~is_last).sum())
+    end = 1 + epochs + 0.15
+    ax.axvspan(-0.15, 1.15, color="0.93", zorder=0)
+
+    # With many epochs, not every one has its number.
+    every = 1 + epochs // 12
+    shown = [*range(every, epochs + 1, every)]
+    ax.set_xticks([0, 1, *(1 + epoch for epoch in shown)], [0, steps, *shown])
+    ax.set_xlim(-0.15, end)
+
+    # What the numbers count stands below them, each in the middle of its part.
+    parts = [(0.5, "steps of the\nlast layer")]
+    if epochs:
+        parts.append(((1.15 + end) / 2, "epochs of\nall layers"))
+    for place, words in parts:
+        ax.text(place, -0.12, words, transform=ax.get_xaxis_transform(), ha="center", va="top")
+    ax.spines[["top", "right"]].set_visible(False)
 
 
 def show_curves(
     learn: Learner,  # fastai Learner that `fine_tune` has trained
-) -> Picture:  # loss and accuracy, epoch by epoch
+) -> Picture:  # loss and accuracy, step by step and epoch by epoch
     "The learning curves; raises ValueError if there are none."
     history = getattr(learn, "history", None)
     if history is None:
@@ -208,14 +459,16 @@ def show_curves(
     _draw_losses(left, history)
     _draw_accuracy(right, history, n)
     for ax in (left, right):
-        ax.axvspan(-0.3, 0.3, color="0.93", zorder=0)  # the epoch in which the body stood still
-        ax.spines[["top", "right"]].set_visible(False)
+        _draw_parts(ax, history)
 
-    best = _best_epoch(history)
+    best = history.iloc[_best_row(history)]
+    steps = history["number"][history["layers"] == "last"].max()
+    n_epochs = (history["layers"] == "all").sum()
+    epochs = f"{n_epochs} epoch{'' if n_epochs == 1 else 's'}"
     right_at_last = round(history["accuracy"].iloc[-1] * n)
     return picture(
         fig,
-        f"Training and validation loss over {len(history)} epochs. The validation loss is lowest, "
-        f"{best['valid_loss']:.3f}, after epoch {best['epoch']}; "
-        f"{right_at_last} of {n} validation films are right after the last.",
+        f"Training and validation loss over {steps} steps of the last layer and {epochs} of "
+        f"all layers. The validation loss is lowest, {best['valid_loss']:.3f}, after "
+        f"{_name_of(best)}; {right_at_last} of {n} validation films are right at the end.",
     )

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['EMBEDDED_WEIGHTS', 'NO_NUMBERS', 'BadModel', 'read_tensors', 'tensors_of', 'pretrained_resnet18', 'weights_digest',
-           'film_lines', 'film_size', 'TrainingRecord', 'check_classes', 'check_learner', 'check_trainable',
-           'build_learner', 'film_learner', 'unwrapped', 'sole_use', 'evaluation_mode', 'as_written', 'FilmAnswers',
-           'film_answers', 'of_both_classes', 'judges_each_class', 'network_batches', 'features']
+           'film_lines', 'film_size', 'TrainingRecord', 'recorded_training', 'check_classes', 'check_learner',
+           'check_trainable', 'build_learner', 'film_learner', 'unwrapped', 'sole_use', 'evaluation_mode', 'as_written',
+           'FilmAnswers', 'film_answers', 'of_both_classes', 'judges_each_class', 'network_batches', 'features']
 
 # %% ../nbs/08_learner.ipynb #06657040
 import hashlib
@@ -293,6 +293,39 @@ class TrainingRecord:
             self.films |= films  # the greater of two counts: the same films count once
 
 
+def _begin_training(
+    learn: Learner,  # with a record
+) -> Counter[str] | None:  # its training films, see `film_lines`
+    "Write down that training goes on."
+    record = learn.training_record
+    record.is_known = record.holds_for(weights_digest(learn.model.state_dict()))
+    record.weights = None
+    return film_lines(learn.dls.train_ds)
+
+
+def _end_training(
+    learn: Learner,  # with a record
+) -> None:
+    "Write down which weights the record is true of."
+    learn.training_record.weights = weights_digest(learn.model.state_dict())
+
+
+@contextmanager
+def recorded_training(
+    learn: Learner,  # with a record or without
+) -> Iterator[None]:
+    "Write down that the weights learn from the training films in another way than by `fit`."
+    if not hasattr(learn, "training_record"):
+        yield
+        return
+    films = _begin_training(learn)
+    try:
+        yield
+        learn.training_record.add_epoch(films, learn.dls)
+    finally:
+        _end_training(learn)
+
+
 class _KeepTrainingRecord(Callback):
     "Keeps `learn.training_record` true whenever a learner is trained, by whatever function."
 
@@ -303,16 +336,13 @@ class _KeepTrainingRecord(Callback):
         self.run = not hasattr(self.learn, "lr_finder") and not hasattr(self, "gather_preds")
         if not self.run:
             return
-        record = self.learn.training_record
-        record.is_known = record.holds_for(weights_digest(self.model.state_dict()))
-        record.weights = None
-        self.films = film_lines(self.dls.train_ds)
+        self.films = _begin_training(self.learn)
 
     def before_train(self) -> None:
         self.learn.training_record.add_epoch(self.films, self.dls)
 
     def after_fit(self) -> None:
-        self.learn.training_record.weights = weights_digest(self.model.state_dict())
+        _end_training(self.learn)
 
 # %% ../nbs/08_learner.ipynb #d2000004
 def check_classes(

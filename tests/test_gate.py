@@ -12,11 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from safetensors.torch import load_file, save_file
 from torch.nn.functional import normalize
 
 from rsna_cls import (
+    KINDS,
     BadFilm,
     BadFolder,
     BadModel,
@@ -33,7 +34,9 @@ from rsna_cls import (
     save_model,
     score,
     show_gate,
+    simulate_film,
 )
+from rsna_cls.survey import without_border
 
 gate_room = importlib.import_module("rsna_cls.gate")  # to look behind `Gate`, and to patch it
 pytestmark = pytest.mark.slow(seconds=40)
@@ -119,19 +122,86 @@ def test_what_a_file_is_like_does_not_matter(gate, embedded, tmp_path):
 def test_it_is_the_distance_it_says(gate, embedded):
     "Against the definition, written out."
     films = film_files(embedded, recurse=False)[:3]
+    plain = [ImageOps.autocontrast(without_border(load_film(film)), cutoff=1) for film in films]
     net = pretrained_resnet18("simulated").eval()
     averages = []
     with torch.no_grad():
         for size in (96, 128, 160):
-            x = film_tensor(films, size)
+            x = film_tensor(plain, size)
             x = net.layer2(net.layer1(net.maxpool(net.relu(net.bn1(net.conv1(x))))))
             for block in (net.layer3, net.layer4):
                 x = block(x)
                 averages.append(normalize(x.mean((2, 3)), dim=1))
     points = normalize(torch.cat(averages, 1), dim=1).numpy()
-    distances = np.linalg.norm(points[:, None] - gate.known, axis=2)
-    nearest_three = np.sort(distances, axis=1)[:, :3]
-    np.testing.assert_allclose(gate.score(films), nearest_three.mean(1), atol=1e-4)
+
+    kinds = load_file(gate_room.OTHER_POINTS)
+    others = torch.cat([of_kind for kind, of_kind in kinds.items() if kind not in ("chest", "abd")])
+    means = []
+    for known in (gate.known, others.numpy()):
+        distances = np.linalg.norm(points[:, None] - known, axis=2)
+        means.append(np.sort(distances, axis=1)[:, :3].mean(axis=1))
+    of_training, of_others = means
+    np.testing.assert_allclose(gate.score(films), of_training - of_others, atol=1e-4)
+
+
+def test_what_else_there_is(gate):
+    "Every kind that the simulator knows, and pictures; a gate's own kinds are not held against it."
+    kinds = load_file(gate_room.OTHER_POINTS)
+    assert set(kinds) == {*KINDS, gate_room.PICTURES}
+    assert {len(kinds[kind]) for kind in KINDS} == {25}
+    assert list(gate.own_kinds) == ["abd", "chest"]
+    assert not {"abd", "chest"} & set(gate._others.kinds)
+
+
+def test_a_gate_of_other_parts_of_the_body(embedded):
+    "Of hands and feet: hands pass, and chests and abdomens are something else."
+    films = [simulate_film(kind, 300 + i, 128).image for kind in ("hand", "foot") for i in range(8)]
+    gate = Gate.fit(films)
+    assert {"foot", "hand"} <= set(gate.own_kinds)
+    assert gate.accepts([simulate_film("hand", 400, 128).image]).all()
+    assert not gate.accepts(embedded / "test").any()
+    assert set(gate.nearest(embedded / "test")["other"]) <= {"chest", "abd", "lateral_spine"}
+
+
+def test_a_border_and_greys_do_not_matter(gate, embedded):
+    "A chest in a black frame, with less contrast, darker: nearly the same value."
+    film = load_film(film_files(embedded / "test/chest")[0])
+    framed = ImageOps.expand(film, 40, fill=0)
+    pale = Image.fromarray((np.asarray(film) * 0.4 + 60).astype(np.uint8))
+    plain, *changed = gate.score([film, framed, pale])
+    np.testing.assert_allclose(changed, plain, atol=0.03)
+
+
+def test_recalibrated(gate, embedded):
+    "The limit is that of the films given; the training films stay what they were."
+    hands = [simulate_film("hand", 500 + i, 96).image for i in range(30)]
+    again = gate.recalibrate(hands)
+    assert again.accepts(hands).all()
+    assert again.limit == pytest.approx(gate.score(hands).max() + gate_room._ROUNDING, abs=1e-6)
+    assert (again.behind, again.beyond) == (30, 0)
+    assert (again.known == gate.known).all()
+    assert not gate.accepts(hands).any()  # the first gate is as it was
+    strict = gate.recalibrate(hands, false_alarms=0.5)
+    assert 0.3 < strict.accepts(hands).mean() < 0.7
+    assert (strict.behind, strict.beyond) == (30, int((~strict.accepts(hands)).sum()))
+
+    chests = film_files(embedded / "train/chest")[:30]
+    assert gate.recalibrate(chests).limit == 0  # 0 is for everyone, if nobody asks for less
+    with pytest.raises(ValueError, match="30 films or more, and these are 29"):
+        gate.recalibrate(hands[:29])
+    with pytest.raises(BadFolder, match="is not a folder"):
+        gate.recalibrate(embedded / "nowhere")
+    assert gate.recalibrate(embedded).behind == 75  # a course's training and validation films
+    with pytest.raises(ValueError, match="false_alarms must lie"):
+        gate.recalibrate(hands, false_alarms=3)
+
+
+def test_it_says_how_many_films_are_behind_the_limit(embedded):
+    assert "Of 75 films that should pass it refuses 0 (0% to 5%)" in repr(Gate.fit(embedded))
+    strict = Gate.fit(embedded, false_alarms=0.2)
+    assert strict.behind == 75
+    assert 10 <= strict.beyond <= 20
+    assert f"it refuses {strict.beyond} " in repr(strict)
 
 
 def test_films_from_a_generator(gate, embedded):
@@ -153,9 +223,9 @@ def test_the_training_films_are_searched_through_one_search(gate, embedded, monk
     elbow = embedded / "elbow.png"
     for _ in range(3):
         new_gate.score(elbow)
-    assert len(made) == 1
+    assert len(made) == 3  # upright, at the size at which films are turned, and among the others
     new_gate.k = 1
-    assert new_gate.score(elbow) < gate.score(elbow)
+    assert new_gate.score(elbow) != gate.score(elbow)
 
 
 def test_the_film_that_sets_the_limit_passes(embedded, tmp_path, monkeypatch):
@@ -163,7 +233,7 @@ def test_the_film_that_sets_the_limit_passes(embedded, tmp_path, monkeypatch):
     for label in ("abd", "chest"):
         copy_films(film_files(embedded / "train" / label)[:3], tmp_path / "train" / label)
     copy_films([embedded / "hand.png", embedded / "elbow.png"], tmp_path / "val/chest")
-    few = Gate.fit(tmp_path)
+    few = Gate.fit(tmp_path, false_alarms=0.02)
     validation = film_files(tmp_path / "val")
     strangers = few.score(validation)
     # One of them sets the limit.
@@ -171,10 +241,14 @@ def test_the_film_that_sets_the_limit_passes(embedded, tmp_path, monkeypatch):
     for film in validation:
         assert few.accepts(film).all()
 
-    points_of = gate_room._points
+    points_of = gate_room._points_of_plain
     for change in (3e-5, -3e-5):
         factor = np.float32(1 + change)
-        monkeypatch.setattr(gate_room, "_points", lambda films, by=factor: points_of(films) * by)
+
+        def moved(films, *sizes, by=factor):
+            return points_of(films, *sizes) * by
+
+        monkeypatch.setattr(gate_room, "_points_of_plain", moved)
         assert (few.score(validation) != strangers).all()
         assert few.accepts(validation).all()
 
@@ -188,8 +262,9 @@ def test_any_classes_any_list(tmp_path, embedded):
     copy_films(film_files(embedded / "train/chest")[:5], path / "train/lung")
     copy_films(film_files(embedded / "train/abd")[:5], path / "train/belly")
     copy_films([embedded / "hand.png"], path / "train/hand")
-    of_folder = Gate.fit(path)
-    of_images = Gate.fit([load_film(film) for film in film_files(path / "train")])
+    of_folder = Gate.fit(path, false_alarms=0.02)
+    images = [load_film(film) for film in film_files(path / "train")]
+    of_images = Gate.fit(images, false_alarms=0.02)
     assert of_folder.limit == pytest.approx(of_images.limit, abs=1e-6)
     assert set(of_folder.labels) == {"lung", "belly", "hand"}
     assert set(of_images.labels) == {"film"}
@@ -222,10 +297,11 @@ def test_one_class_will_do(embedded, tmp_path, has_validation):
     copy_films(film_files(embedded / "test/chest"), tmp_path / "test/doe")
     shutil.copy(embedded / "hand.png", tmp_path / "hand.png")  # a surprise
 
-    of_folder = Gate.fit(tmp_path)
+    of_folder = Gate.fit(tmp_path, false_alarms=0.02)
     assert of_folder.films == film_files(tmp_path / "train")
     assert set(of_folder.labels) == {"film"}  # the folder may bear a patient's name
-    strangers = gate_room._neighbours(of_folder._search, k=3).stranger
+    views = gate_room._views(of_folder.films)
+    strangers = of_folder._seen(views, are_known=True).stranger
     if has_validation:
         strangers = np.concatenate([strangers, of_folder.score(validation)])
     assert of_folder.limit == pytest.approx(strangers.max() + gate_room._ROUNDING, abs=1e-5)
@@ -252,6 +328,7 @@ def test_loose_films_in_a_split_are_passed_over(embedded, tmp_path):
         (dict(k=None), "k must be"),
         (dict(false_alarms="2%"), "between 0 and 1"),
         (dict(false_alarms=1), "between 0 and 1"),
+        (dict(false_alarms=[0.1]), "between 0 and 1"),
         (dict(k=5), "more films than that; there are 5"),
     ],
 )
@@ -335,6 +412,7 @@ def test_a_loaded_model_saved_again_keeps_its_gate(gate, learn, tmp_path):
     "change, length",
     [
         (dict(weights="0" * 16), 2304),
+        (dict(others="0" * 16), 2304),
         (dict(sizes=[96, 128, 160, 192]), 4 * 768),
         (dict(blocks=1), 3 * 512),
     ],
@@ -458,7 +536,7 @@ def test_what_a_gate_may_be_fitted_on(embedded):
     "A list, a generator, arrays, images."
     films = film_files(embedded / "train/chest")[:6]
     arrays = [np.asarray(load_film(film)) for film in films]
-    limit = Gate.fit(films).limit
+    limit = Gate.fit(films, 0.02).limit
     for given in (iter(films), tuple(films), arrays, [load_film(film) for film in films]):
         assert Gate.fit(given, np.float32(0.02), np.int64(3)).limit == pytest.approx(
             limit, abs=1e-5
@@ -546,20 +624,25 @@ def test_the_same_answers_in_another_process(gate, learn, embedded, tmp_path):
         dict(limit=float("nan")),
         dict(limit=True),
         dict(limit="0.4"),
-        dict(limit=-0.1),
+        dict(limit=-2.1),
         dict(k=True),
         dict(k=65),
         dict(k=3.0),
         dict(kinds="abd"),
         dict(kinds=[1] * 65),
         dict(kinds=["abd"] * 64),
+        dict(own_kinds=["cat"]),
+        dict(own_kinds="abd"),
+        dict(behind=-1),
+        dict(beyond=76),
+        dict(beyond=None),
     ],
     ids=str,
 )
 def test_a_card_that_lies_is_refused(gate, learn, tmp_path, change):
     save_model(learn, tmp_path / "m", gate=gate)
     rewrite_gate_card(tmp_path / "m", gate.card() | change)
-    with pytest.raises(BadModel):
+    with pytest.raises(BadModel, match="damaged|NaN is no number"):
         Gate.load(tmp_path / "m")
 
 

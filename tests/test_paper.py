@@ -149,8 +149,8 @@ def test_figures():
 
 def test_it_says_what_the_pretrained_network_has_seen():
     card = (HERE / "rsna_cls/weights/README.md").read_text(encoding="utf-8")
-    assert "12,000 of the simulator" in card and "a quarter chests, a quarter abdomens" in card
-    assert "Half of the 12,000 simulated films" in BODY
+    assert "16,000 of the simulator" in card and "a quarter chests, a quarter abdomens" in card
+    assert "8,000 labelled simulated chests and abdomens" in BODY
 
 
 # --- the survey -----------------------------------------------------------------------------------

@@ -3,7 +3,10 @@
 Each figure is the median of processor time over several rounds in which the candidates take turns,
 so that a machine whose speed drifts slows all of them. The ratios are taken round by round."""
 
+import contextlib
+import io
 import multiprocessing
+import os
 import resource
 import statistics
 import subprocess
@@ -13,9 +16,30 @@ from functools import partial
 
 import pytest
 import torch
+from fastai.vision.all import (
+    ImageDataLoaders,
+    Resize,
+    accuracy,
+    aug_transforms,
+    no_random,
+    resnet18,
+    vision_learner,
+)
 from torch import nn
 
-from rsna_cls import KINDS, cam_atlas, grad_cam, pretrained_resnet18, simulate_film
+from rsna_cls import (
+    KINDS,
+    cam_atlas,
+    dataloaders,
+    fetch_data,
+    film_files,
+    film_learner,
+    film_tfms,
+    fine_tune,
+    grad_cam,
+    pretrained_resnet18,
+    simulate_film,
+)
 
 ROUNDS = 9
 SIZE = 224  # px
@@ -29,20 +53,20 @@ def cpu_seconds(candidate):
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def in_turn(candidates):
+def in_turn(candidates, rounds=ROUNDS):
     "Run the candidates in turn; their times, round by round."
     for candidate in candidates.values():
         candidate()  # warm up
-    rounds = []
-    for _ in range(ROUNDS):
-        rounds.append({name: cpu_seconds(candidate) for name, candidate in candidates.items()})
-    return rounds
+    times = []
+    for _ in range(rounds):
+        times.append({name: cpu_seconds(candidate) for name, candidate in candidates.items()})
+    return times
 
 
 def print_table(title, rounds, beside):
     "Median times, and median ratios to some of the candidates."
     threads = torch.get_num_threads()
-    print(f"\n{title}, ResNet18, {SIZE} px, {threads} thread, {len(rounds)} rounds")
+    print(f"\n{title}, ResNet18, {threads} thread, {len(rounds)} rounds")
     header = "".join(f"{f'/ {other}, median':>26}" for other in beside)
     print(f"{'':18}{'CPU s, median':>14}{header}")
     for name in rounds[0]:
@@ -97,7 +121,7 @@ def test_grad_cam_at_the_last_block(model, films, capsys):
     }
     rounds = in_turn(candidates)
     with capsys.disabled():
-        print_table(f"Grad-CAM, last block, {films} film(s)", rounds, ["rsna_cls"])
+        print_table(f"Grad-CAM, last block, {films} film(s), {SIZE} px", rounds, ["rsna_cls"])
 
 
 def test_all_maps_of_a_film(model, capsys):
@@ -140,7 +164,48 @@ def test_all_maps_of_a_film(model, capsys):
     }
     rounds = in_turn(candidates)
     with capsys.disabled():
-        print_table("All 16 maps of a film", rounds, ["forward pass", "rsna_cls"])
+        print_table(f"All 16 maps of a film, {SIZE} px", rounds, ["forward pass", "rsna_cls"])
+
+
+def train_as_in_lesson_01(path, weights):
+    with contextlib.redirect_stdout(io.StringIO()):
+        learn = film_learner(dataloaders(path, film_tfms(), seed=0), weights, seed=0)
+        fine_tune(learn, seed=0)
+    return learn
+
+
+def train_as_the_original(path):
+    "The RSNA's course of 2020: 224 pixels, its augmentation, five epochs after a first one."
+    with no_random(0):
+        dls = ImageDataLoaders.from_folder(
+            path,
+            valid="val",
+            seed=42,
+            item_tfms=Resize(460),
+            batch_tfms=aug_transforms(size=SIZE, min_scale=0.75),
+            bs=16,
+            num_workers=0,
+        )
+        learn = vision_learner(dls, resnet18, pretrained=False, metrics=accuracy)
+        with learn.no_bar(), learn.no_logging():
+            learn.fine_tune(5, base_lr=2e-3)
+    return learn
+
+
+def test_fine_tuning(capsys):
+    "Lesson 01's recipe beside that of the course it succeeds: the whole training, films included."
+    torch.set_num_threads(1)
+    with contextlib.redirect_stdout(io.StringIO()):
+        path = fetch_data("auto" if os.environ.get("RSNA_CLS_DATA") else "simulated")
+    films = len(film_files(path / "train"))
+    candidates = {
+        "original course": lambda: train_as_the_original(path),
+        "other_films": lambda: train_as_in_lesson_01(path, "other_films"),
+        "simulated": lambda: train_as_in_lesson_01(path, "simulated"),
+    }
+    rounds = in_turn(candidates, rounds=3)
+    with capsys.disabled():
+        print_table(f"Fine-tuning on {films} films", rounds, ["original course"])
 
 
 def one_thread():
