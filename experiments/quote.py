@@ -124,13 +124,16 @@ class Results:
         self._tables: dict[str, dict[str, str]] = {}
 
     def number(self, script: str, name: str) -> str:
-        "What stands for {script.name}; raises KeyError, or what `Table.read` raises."
+        "What stands for {script.name}; raises KeyError, ValueError, or what `Table.read` raises."
         if script == "interval":  # {interval.9_of_10}: Wilson's, of any two numbers
             k, n = name.split("_of_")
             return per_cent(int(k), int(n))
         if script not in self._numbers:
             self._numbers[script] = SCRIPTS[script].numbers(self.folder)
-        return self._numbers[script][name]
+        number = self._numbers[script][name]
+        if not number.strip():
+            raise ValueError(f"{{{script}.{name}}} is empty: its runs are missing from the CSV")
+        return number
 
     def table(self, script: str, name: str) -> str:
         "A table of a script; raises the same."

@@ -285,6 +285,7 @@ def _check_differ(
 _ROUNDING = 1e-4  # what computing a film's `stranger` again may change, with a margin
 _USUAL_ALARMS = 0.02  # share of the training films that may lie beyond the limit
 _FEWEST_OF_ONES_OWN = 30  # films that set a limit anew
+_SAME_FILM = 2e-3  # the distance below which it is the same film: points are kept in half precision
 
 
 class _Seen(NamedTuple):
@@ -324,7 +325,7 @@ class Gate:
     def fit(
         cls,
         films: Path | str | Image.Image | Iterable,  # a course folder, a folder, or several films
-        false_alarms: float | None = None,  # share of films like these to refuse; None: see 22_gate
+        false_alarms: float | None = None,  # share of films like these to refuse; None: limit 0
         k: int = 3,  # how many of the nearest films count (1 or more)
     ) -> "Gate":
         "A gate that knows these films; raises ValueError, `BadFolder` or `BadFilm`."
@@ -364,7 +365,15 @@ class Gate:
                 f"a limit is set by {_FEWEST_OF_ONES_OWN} films or more, and these are "
                 f"{len(films)}: give more films, all of which should pass"
             )
-        return self._with_limit(self.score(films), false_alarms)
+        views = _views(films)
+        nearest = _neighbours(self._search, 1, views.points).distances[:, 0]
+        n_known = int((nearest < _SAME_FILM).sum())
+        if n_known:
+            raise ValueError(
+                f"{n_known} of these films are among those that the gate was fitted on, which "
+                "says nothing of new ones: give films that it does not know"
+            )
+        return self._with_limit(self._seen(views).stranger, false_alarms)
 
     def _with_limit(
         self,
@@ -410,19 +419,24 @@ class Gate:
         # The greater of the two differences, and what else the film is like by it.
         difference = found.distance - others.distance
         names = []
-        for i in range(len(views.points)):
+        best_turns = np.argmin(turned, axis=0)
+        for i, best_turn in enumerate(best_turns):
             if gain[i] > max(difference[i], 0):
-                names.append(f"itself, {[*TURNS][int(np.argmin([t[i] for t in turned]))]}")
+                names.append(f"itself, {list(TURNS)[best_turn]}")
             else:
                 names.append(self._others.kinds[others.numbers[i, 0]])
         return _Seen(np.maximum(difference, gain), found.numbers, names)
 
     def __repr__(self) -> str:
-        low, high = wilson(self.beyond, self.behind) if self.behind else (0.0, 1.0)
-        return (
+        words = (
             f"Gate: {len(self.known)} training films, limit {self.limit:.3f}. Of {self.behind} "
-            f"films that should pass it refuses {self.beyond} ({low:.0%} to {high:.0%})"
+            f"films that should pass it refuses {self.beyond}"
         )
+        # Where these films have moved the limit, their number says nothing of new ones.
+        if self.limit == 0 and self.behind:
+            low, high = wilson(self.beyond, self.behind)
+            words += f" ({low:.0%} to {high:.0%})"
+        return words
 
     def score(
         self,

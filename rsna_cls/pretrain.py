@@ -622,6 +622,7 @@ def _write_weights(
 
 # %% ../nbs/24_pretrain.ipynb #b0c71f25
 _LOG_EVERY = 25  # steps
+_LONGEST_GRADIENT = 5.0
 _HALVES = ("avx512_bf16", "amx_bf16")  # a processor's instructions for half-precision numbers
 
 
@@ -632,9 +633,6 @@ def _is_fast_in_halves(device: torch.device) -> bool:
     # Versions of torch that cannot tell what a processor knows compute in full precision.
     known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return any(known.get(name, False) for name in _HALVES)
-
-
-_LONGEST_GRADIENT = 5.0
 
 
 def _recipe(
@@ -739,7 +737,7 @@ _FIRST_OF_A_KIND = 2_000_000  # seed of the first of them: pretraining's are sma
 _PICTURES_OF_A_SORT = 8
 
 
-def _clouds(rng: np.random.Generator, side: int) -> np.ndarray:  # 0 to 1, shape (side, side)
+def _clouds(rng: np.random.Generator, side: int) -> np.ndarray:  # shape (side, side)
     "Noise of every coarseness, the finer the fainter, as in photographs of nature."
     clouds = np.zeros((side, side))
     share = rng.uniform(0.35, 0.8)  # of its strength that each finer noise has

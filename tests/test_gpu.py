@@ -384,7 +384,9 @@ def test_a_new_learner_is_where_it_says(folder: Any) -> None:
 
 def test_training(trainings: Pair, folder: Any) -> None:
     "The recipe of lesson 01, smaller films."
-    add_times(f"training, 65 films, 1 + 5 epochs, {SIDE} px", trainings.cpu, trainings.gpu)
+    add_times(
+        f"training, 65 films, last layer and 5 epochs, {SIDE} px", trainings.cpu, trainings.gpu
+    )
     on_gpu = trainings.gpu.answers[-1]
     on_cpu = trainings.cpu.answers[-1]
     assert device_of(on_gpu.model) == DEVICE.type
