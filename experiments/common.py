@@ -254,25 +254,29 @@ def in_bed(params: dict) -> bool:
 SORTS = {"as they come": as_they_come, "of children": of_child, "taken lying": in_bed}
 
 
-def seeds_of(kind: str, n: int, is_of_sort: Callable[[dict], bool]) -> list[int]:
+def seeds_of(
+    kind: str,
+    n: int,
+    is_of_sort: Callable[[dict], bool],
+    without: Sequence[int] = (),
+) -> list[int]:
     "The first n seeds of new films of a sort, by what `simulate_film` will draw for them."
     found: list[int] = []
     seed = FIRST_SEED
     while len(found) < n:
         params = draw_params(kind, np.random.default_rng([seed, KINDS.index(kind), 0]))
-        if is_of_sort(params):
+        if is_of_sort(params) and seed not in without:
             found.append(seed)
         seed += 1
     return found
 
 
 def films_from_elsewhere(kind: str, n: int, size: int = 192) -> list[Image.Image]:
-    "New films of a kind, n of each sort: as they come, of children, taken lying."
-    films = []
+    "New films of a kind, all different, n of each sort: as they come, of children, taken lying."
+    seeds: list[int] = []
     for is_of_sort in SORTS.values():
-        for seed in seeds_of(kind, n, is_of_sort):
-            films.append(simulate_film(kind, seed, size).image)
-    return films
+        seeds += seeds_of(kind, n, is_of_sort, without=seeds)
+    return [simulate_film(kind, seed, size).image for seed in seeds]
 
 
 def different(films: Iterable[Path]) -> list[Path]:
@@ -295,11 +299,12 @@ def trained(
     epochs: int = 1,
     base_lr: float = 3e-3,
     size: int = SIZE,
+    bs: int = 8,
     **tfms: Any,  # for `film_tfms`
 ) -> Any:  # the learner
     "A network after lesson 01's recipe, or one that differs from it in what is named."
     with quiet():
-        dls = dataloaders(path, tfms=film_tfms(**tfms), size=size, seed=seed)
+        dls = dataloaders(path, tfms=film_tfms(**tfms), size=size, bs=bs, seed=seed)
         learn = film_learner(dls, weights, seed=seed)
         fine_tune(learn, epochs, base_lr, seed=seed)
     return learn
@@ -315,7 +320,7 @@ def trained_by_fastai(
 ) -> Any:  # the learner
     "A network after fastai's own `fine_tune`, which was also this library's in version 0.1.0."
     with quiet():
-        dls = dataloaders(path, tfms=film_tfms(**tfms), size=size, seed=seed)
+        dls = dataloaders(path, tfms=film_tfms(**tfms), size=size, bs=16, seed=seed)
         learn = film_learner(dls, weights, seed=seed)
         with no_random(seed), learn.no_bar(), learn.no_logging():
             learn.dls.train.rng = Random(seed)

@@ -104,6 +104,7 @@ from .finetune import fine_tune as fine_tune
 from .finetune import show_curves as show_curves
 from .stats import auroc_interval as auroc_interval
 from .stats import mean_interval as mean_interval
+from .stats import predictive_intervals as predictive_intervals
 from .stats import predictive_value as predictive_value
 from .stats import proportion as proportion
 from .stats import wilson as wilson

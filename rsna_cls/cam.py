@@ -24,9 +24,11 @@ from torch.overrides import TorchFunctionMode
 
 from .course import film_list
 from rsna_cls.learner import (
+    FilmAnswers,
     as_written,
     evaluation_mode,
     film_answers,
+    judges_each_class,
     network_batches,
     of_both_classes,
     unwrapped,
@@ -431,7 +433,7 @@ def _forward_and_catch(
     model: nn.Module,  # in evaluation mode
     batch: torch.Tensor,  # shape (n, 3, h, w)
     layers: list[nn.Module],  # the parts of the model whose outputs are wanted
-) -> tuple[list[torch.Tensor], torch.Tensor]:  # activations, as `layers`; logits, (n, classes)
+) -> tuple[list[torch.Tensor], FilmAnswers]:  # activations, as `layers`; what the model answers
     "Run a batch once, and record gradients only from the first of the layers on."
     caught: dict[nn.Module, _Caught] = {}
 
@@ -463,7 +465,7 @@ def _forward_and_catch(
     hooks += [layer.register_forward_hook(catch) for layer in layers]
     try:
         with torch.no_grad(), _Places(batch) as places:
-            logits = film_answers(model, batch).logits
+            answers = film_answers(model, batch)
     finally:
         for hook in hooks:
             hook.remove()
@@ -471,7 +473,7 @@ def _forward_and_catch(
     if any(layer not in caught for layer in layers):
         raise ValueError("the model did not use this layer")
     _check_maps(model, batch, caught)
-    return [caught[layer].output for layer in layers], logits
+    return [caught[layer].output for layer in layers], answers
 
 
 def _gradients(
@@ -486,18 +488,31 @@ def _gradients(
     raise ValueError("the model's answer does not depend on this layer, as far as torch knows")
 
 # %% ../nbs/15_cam.ipynb #5e7a89d4
+def _scores(
+    logits: torch.Tensor,  # shape (n, classes)
+    targets: torch.Tensor,  # class indices, shape (n,)
+    others: torch.Tensor | None,  # classes whose logits are taken off, shape (n,)
+) -> torch.Tensor:  # shape (n,)
+    "What each film's map is a map of: a logit, or the difference of two."
+    scores = logits.gather(1, targets[:, None])
+    if others is not None:
+        scores = scores - logits.gather(1, others[:, None])
+    return scores[:, 0]
+
+
 class _LayerPass(NamedTuple):
     "A batch's way through the network, with the activation of one layer."
 
     activation: torch.Tensor  # A, shape (n, channels, h, w)
-    logits: torch.Tensor  # shape (n, classes), recorded from the activation on
+    answers: FilmAnswers  # recorded from the activation on
 
     def importance(
         self,
         targets: torch.Tensor,  # class indices, shape (n,)
+        others: torch.Tensor | None = None,  # classes whose logits are taken off, shape (n,)
     ) -> torch.Tensor:  # shape (n, channels, h, w)
-        "The gradient of each film's logit with respect to its activation."
-        scores = self.logits.gather(1, targets[:, None])
+        "The gradient of each film's score with respect to its activation."
+        scores = _scores(self.answers.logits, targets, others)
         return _gradients(scores.sum(), [self.activation])[0]
 
 
@@ -507,8 +522,8 @@ def _pass_to_layer(
     layer: nn.Module,  # the part of it that is mapped
 ) -> _LayerPass:
     "Run a batch once, and catch the activation of a layer; raises ValueError."
-    [activation], logits = _forward_and_catch(model, batch, [layer])
-    return _LayerPass(activation, logits)
+    [activation], answers = _forward_and_catch(model, batch, [layer])
+    return _LayerPass(activation, answers)
 
 # %% ../nbs/15_cam.ipynb #8361d51e
 class BadHead(ValueError):
@@ -531,15 +546,17 @@ class _HeadPass(NamedTuple):
     "A batch's way through the network, with what a class activation map is made of."
 
     activation: torch.Tensor  # A, the last maps, shape (n, channels, h, w)
-    logits: torch.Tensor  # shape (n, classes)
+    answers: FilmAnswers
     weights: torch.Tensor  # of the last Linear layer, shape (classes, channels)
 
     def importance(
         self,
         targets: torch.Tensor,  # class indices, shape (n,)
+        others: torch.Tensor | None = None,  # classes whose weights are taken off, shape (n,)
     ) -> torch.Tensor:  # shape (n, channels)
         "The weights that the last layer gives the maps, for each film's class."
-        return self.weights[targets]
+        weights = self.weights[targets]
+        return weights if others is None else weights - self.weights[others]
 
 # %% ../nbs/15_cam.ipynb #bbb2b8af
 _REMEMBERED = 12  # outputs before the last layer: blocks lie in blocks, each giving the same maps
@@ -566,7 +583,7 @@ class _HeadInput(NamedTuple):
 def _catch_head(
     model: nn.Module,  # in evaluation mode
     batch: torch.Tensor,  # shape (n, 3, h, w)
-) -> tuple[_HeadInput, torch.Tensor]:  # and the logits, shape (n, classes)
+) -> tuple[_HeadInput, FilmAnswers]:  # and what the model answers
     "Run a batch once, and catch what reaches the last Linear layer; raises `BadHead`."
     linears = [module for module in model.modules() if isinstance(module, nn.Linear)]
     if not linears:
@@ -600,7 +617,7 @@ def _catch_head(
         hooks.append(linear.register_forward_pre_hook(catch_input, with_kwargs=True))
     try:
         with torch.no_grad(), _Places(batch) as places:
-            logits = film_answers(model, batch).logits
+            answers = film_answers(model, batch)
     finally:
         for hook in hooks:
             hook.remove()
@@ -612,7 +629,7 @@ def _catch_head(
             f"the first layer runs {reached.n_looks} times: the film is looked at in several "
             "views (mirrored, halves?), and no map is of all of them"
         )
-    return reached, logits
+    return reached, answers
 
 
 def _runs_of_first_weights(
@@ -685,14 +702,15 @@ def _pass_to_head(
     batch: torch.Tensor,  # shape (n, 3, h, w)
 ) -> _HeadPass:
     "Run a batch once up to a head that CAM can be read from; raises `BadHead` or ValueError."
-    head, logits = _catch_head(model, batch)
+    head, answers = _catch_head(model, batch)
     maps = _last_maps(model, batch, head)
 
     linear = head.linear
     given = nn.functional.linear(head.hidden, linear.weight, linear.bias)
+    logits = answers.logits
     if not _is_same(of_both_classes(given), logits):
         raise _bad_head(_what_follows(of_both_classes(given).detach(), logits.detach()))
-    return _HeadPass(maps, logits, weights=of_both_classes(linear.weight.T).T)
+    return _HeadPass(maps, answers, weights=of_both_classes(linear.weight.T).T)
 
 # %% ../nbs/15_cam.ipynb #5ebc9d90
 def _cam_formula(
@@ -757,8 +775,9 @@ class FilmMaps(NamedTuple):
 
     maps: torch.Tensor  # float, shape (n, h, w), at the layer's size; on the model's device
     targets: torch.Tensor  # index of the class each film was mapped for, shape (n,); on the CPU
-    logits: torch.Tensor  # the logit of that class, shape (n,); on the CPU
-    labels: Sequence[str] = ()  # what it is called: the class's name, or 'class 1'
+    scores: torch.Tensor  # that class's logit, or a difference of two, shape (n,); on the CPU
+    labels: Sequence[str] = ()  # what it is called: 'chest', 'class 1', 'chest − abd'
+    others: torch.Tensor | None = None  # the classes taken off, shape (n,), on the CPU; None: none
 
 
 @contextmanager
@@ -804,13 +823,15 @@ def _map_batch(
     method: Method,
     run: _LayerPass | _HeadPass,  # what running the batch has left
     targets: torch.Tensor,  # class indices, shape (n,)
+    others: torch.Tensor | None,  # classes that are taken off, shape (n,)
 ) -> FilmMaps:  # of this batch, with sign
     "One map for each film of a batch that was run."
-    importance = run.importance(targets)
+    importance = run.importance(targets, others)
     with torch.no_grad():
         maps = finite_maps(method.formula(run.activation.float(), importance.float()))
-        logits = run.logits.gather(1, targets[:, None])[:, 0].float()
-    return FilmMaps(maps, targets.cpu(), logits.cpu())
+        scores = _scores(run.answers.logits, targets, others).float()
+        others = None if others is None else others.cpu()
+    return FilmMaps(maps, targets.cpu(), scores.cpu(), others=others)
 
 
 def finite_maps(
@@ -829,6 +850,44 @@ def finite_maps(
     return maps
 
 
+def _have_difference(
+    learn: Any,  # fastai Learner, or any torch module
+    answers: FilmAnswers,  # of its network
+) -> bool:  # False: the network gives one number, which is a difference itself
+    "Whether a network's logits can be subtracted; raises ValueError if they must not be."
+    if answers.are_independent or judges_each_class(learn, answers.n_numbers):
+        raise ValueError(
+            "a difference is between classes that exclude each other, and in this model each is a "
+            "question of its own: leave difference at False"
+        )
+    return answers.n_numbers > 1
+
+
+def _strongest_others(
+    logits: torch.Tensor,  # shape (n, classes), 2 or more
+    targets: torch.Tensor,  # class indices, shape (n,)
+) -> torch.Tensor:  # class indices, shape (n,)
+    "For each film the class with the highest logit besides the wanted one."
+    without_targets = logits.detach().scatter(1, targets[:, None], -torch.inf)
+    return without_targets.argmax(1)
+
+
+def _labels_of(
+    classes: list[str],  # class names; empty if unknown
+    targets: torch.Tensor,  # class indices, shape (n,)
+    others: torch.Tensor | None,  # classes that are taken off, shape (n,)
+) -> list[str]:  # one per film
+    "What the maps are of, in words."
+
+    def names(indices: torch.Tensor) -> list[str]:
+        "Class names, or numbers in their place."
+        return [classes[index] if classes else f"class {index}" for index in indices.tolist()]
+
+    if others is None:
+        return names(targets)
+    return [f"{one} − {other}" for one, other in zip(names(targets), names(others), strict=True)]
+
+
 def map_films(
     learn: Any,  # fastai Learner, or any torch module that maps (n, 3, h, w) to (n, classes)
     films: Path | str | Image.Image | Iterable,  # as for `grad_cam`
@@ -837,8 +896,9 @@ def map_films(
     block: int = -1,  # part of ResNet18's body, −8 (first) to −1 (last); `cam` knows only the last
     layer: nn.Module | str | None = None,  # a module of any other model, or its name
     relu: bool = True,  # keep only what speaks for the class? `False` keeps the sign
-) -> FilmMaps:  # maps, targets, logits: one of each per film
-    "One map per film, with its class and logit; raises ValueError, `BadHead` or `BadFilm`."
+    difference: bool = False,  # of the class and the strongest other one? `False`: the class alone
+) -> FilmMaps:  # maps, targets, scores: one of each per film
+    "One map per film, and what it is of; raises ValueError, `BadHead` or `BadFilm`."
     chosen = find_method(method, block, layer)
     forward = _forward_of(chosen, learn, block, layer)
     films = ordered_films(films)
@@ -850,31 +910,37 @@ def map_films(
     with _for_mapping(learn) as model:
         for batch in network_batches(learn, films):
             run = forward(model, batch)
+            logits = run.answers.logits
 
             # The first logits tell how many classes there are: only now can targets be read.
             is_first_batch = n_done == 0
             if is_first_batch:
-                n_classes = run.logits.shape[1]
+                n_classes = logits.shape[1]
                 classes = class_labels(learn, n_classes)
+                takes_other_off = difference and _have_difference(learn, run.answers)
                 if target is not None:
                     indices = class_indices(target, classes, len(films), n_classes)
 
             # Which class is each film of the batch mapped for?
             if target is None:
-                targets = run.logits.argmax(1)  # its own prediction
+                targets = logits.argmax(1)  # its own prediction
             else:
                 of_batch = indices[n_done : n_done + len(batch)]
-                targets = torch.tensor(of_batch, device=run.logits.device)
+                targets = torch.tensor(of_batch, device=logits.device)
             n_done += len(batch)
-            parts.append(_map_batch(chosen, run, targets))
+            others = _strongest_others(logits, targets) if takes_other_off else None
+            parts.append(_map_batch(chosen, run, targets, others))
 
     maps = torch.cat([part.maps for part in parts])
     targets = torch.cat([part.targets for part in parts])
+    found_others = [part.others for part in parts if part.others is not None]
+    others = torch.cat(found_others) if found_others else None
     return FilmMaps(
         maps=maps.relu() if relu else maps,
         targets=targets,
-        logits=torch.cat([part.logits for part in parts]),
-        labels=[classes[index] if classes else f"class {index}" for index in targets.tolist()],
+        scores=torch.cat([part.scores for part in parts]),
+        labels=_labels_of(classes, targets, others),
+        others=others,
     )
 
 # %% ../nbs/15_cam.ipynb #8546d82d
@@ -885,9 +951,10 @@ def grad_cam(
     block: int = -1,  # part of ResNet18's body, −8 (first) to −1 (last)
     layer: nn.Module | str | None = None,  # a module of any other model, or its name
     relu: bool = True,  # keep only what speaks for the class? `False` keeps the sign
+    difference: bool = False,  # of the class and the strongest other one? `False`: the class alone
 ) -> torch.Tensor:  # float, shape (n, h, w) at the layer's size, unscaled
     "Grad-CAM of each film, from one forward pass; raises ValueError or `BadFilm`."
-    return map_films(learn, films, target, "grad_cam", block, layer, relu).maps
+    return map_films(learn, films, target, "grad_cam", block, layer, relu, difference).maps
 
 
 def hires_cam(
@@ -897,18 +964,20 @@ def hires_cam(
     block: int = -1,  # part of ResNet18's body, −8 (first) to −1 (last)
     layer: nn.Module | str | None = None,  # a module of any other model, or its name
     relu: bool = True,  # keep only what speaks for the class? `False` keeps the sign
+    difference: bool = False,  # of the class and the strongest other one? `False`: the class alone
 ) -> torch.Tensor:  # float, shape (n, h, w) at the layer's size, unscaled
     "HiResCAM of each film, from one forward pass; raises ValueError or `BadFilm`."
-    return map_films(learn, films, target, "hires_cam", block, layer, relu).maps
+    return map_films(learn, films, target, "hires_cam", block, layer, relu, difference).maps
 
 
 def cam(
     learn: Any,  # fastai Learner, or any torch module that ends in pooling and one Linear layer
     films: Path | str | Image.Image | Iterable,  # as for `grad_cam`
     target: str | int | Iterable | None = None,  # class, or one per film; None: the prediction
-) -> torch.Tensor:  # float, shape (n, h, w), signed, unscaled; mean + the class's bias is the logit
+    difference: bool = False,  # of the class and the strongest other one? `False`: the class alone
+) -> torch.Tensor:  # float, shape (n, h, w), signed, unscaled; mean + bias is the logit, see above
     "The class activation map of each film; raises `BadHead`, ValueError or `BadFilm`."
-    return map_films(learn, films, target, "cam", relu=False).maps
+    return map_films(learn, films, target, "cam", relu=False, difference=difference).maps
 
 # %% ../nbs/15_cam.ipynb #21cd11de
 def cam_atlas(
@@ -939,11 +1008,11 @@ def cam_atlas(
     parts: dict[Any, list[torch.Tensor]] = {name: [] for name in modules}
     with _for_mapping(learn) as model:
         for batch in network_batches(learn, films):
-            activations, logits = _forward_and_catch(model, batch, list(modules.values()))
+            activations, answers = _forward_and_catch(model, batch, list(modules.values()))
 
             # One way back per class passes all the layers.
             gradients_of_classes = [
-                _gradients(class_score, activations) for class_score in logits.sum(0)
+                _gradients(class_score, activations) for class_score in answers.logits.sum(0)
             ]
             with torch.no_grad():
                 for i, name in enumerate(modules):

@@ -186,13 +186,15 @@ def randomization_check(
     method: str = "grad_cam",  # one of `METHODS`
     block: int = -1,  # part of the body that is mapped, −8 to −1 (last); `cam` knows only the last
     seed: int = 42,  # decides the random numbers
+    difference: bool = False,  # of the class and the strongest other one? `False`: the class alone
 ) -> pd.DataFrame:  # a row per step: randomized (head … head to −8), similarity, low, high, n
     "How much of a map is left as the model forgets; raises ValueError, `BadHead` or `BadFilm`."
     with evaluation_mode(torch_model(learn)):  # while no other thread changes it
         copy = deepcopy(bare_network(learn))
     steps = _randomization_steps(copy)
     batch = torch.cat(list(network_batches(learn, ordered_films(films))))
-    trained = map_films(learn, batch, target, method, block, relu=False)
+    how: dict[str, Any] = dict(method=method, block=block, relu=False, difference=difference)
+    trained = map_films(learn, batch, target, **how)
     if trained.maps[0].numel() == 1:
         raise ValueError("maps of a single place have no order to compare: give larger films")
 
@@ -204,7 +206,7 @@ def randomization_check(
             _randomize(modules)
             copy.to(batch.device)
             # The class stays the same: what the random network predicts is of no interest.
-            forgotten = map_films(copy, batch, trained.targets, method, block, relu=False)
+            forgotten = map_films(copy, batch, trained.targets, **how)
             similarities = [
                 _rank_correlation(before, after)
                 for before, after in zip(trained.maps, forgotten.maps, strict=True)

@@ -217,21 +217,23 @@ def show_cam(
     layer: nn.Module | str | None = None,  # a module of any other model, or its name
     relu: bool = True,  # keep only what speaks for the class? `False` draws the sign too
     n: int = 8,  # how many films to draw at most
+    difference: bool = False,  # of the class and the strongest other one? `False`: the class alone
 ) -> Picture:  # one row per film: film, map, both together
-    "Films with their maps, the class and its logit; raises as `grad_cam` and `cam` do."
+    "Films with their maps, and what these are of; raises as `grad_cam` and `cam` do."
     films, target = _first_films(films, target, n)
     # A file's own name: folders may bear the names of patients.
     names = [f"{film.name}\n" if isinstance(film, Path) else "" for film in films]
     if not isinstance(films, torch.Tensor):
         films = [as_film(film) for film in films]  # read once, to be mapped and to be drawn
-    found = map_films(learn, films, target, method, block, layer, relu)
+    found = map_films(learn, films, target, method, block, layer, relu, difference)
     maps = found.maps.cpu()
     views = film_views(learn, films)
 
     # What each map is a map of.
     titles = []
-    for label, logit in zip(found.labels, found.logits.tolist(), strict=True):
-        titles.append(f"{label}, logit {logit:.2f}")
+    score = "logit" if found.others is None else "difference"
+    for label, value in zip(found.labels, found.scores.tolist(), strict=True):
+        titles.append(f"{label}, {score} {value:.2f}")
 
     fig, axs = new_figure(len(views), 3, size=(3.1, 3.4))
     words = []

@@ -37,7 +37,7 @@ from rsna_cls.learner import (
     weights_digest,
 )
 from .loaders import class_names, read_in_batches, torch_model
-from .stats import auroc_interval, predictive_value, proportion
+from .stats import auroc_interval, predictive_intervals, predictive_value, proportion
 
 # %% ../nbs/13_evaluate.ipynb #d5c623f0
 class FilmGate(Protocol):
@@ -317,10 +317,10 @@ def _predictive_values(films: _OneAgainstRest, prevalence: float) -> list[dict[s
     positive: dict[str, Any] = dict(measure=f"positive {name}", n=n)
     negative: dict[str, Any] = dict(measure=f"negative {name}", n=n)
 
-    # The value itself, and the cautious ends of its interval, come from the same formula.
-    for column in ("value", "low", "high"):
-        both = predictive_value(sensitivity[column], specificity[column], prevalence)
-        positive[column], negative[column] = both
+    values = predictive_value(sensitivity["value"], specificity["value"], prevalence)
+    intervals = predictive_intervals(sensitivity, specificity, prevalence)
+    for row, value, (low, high) in zip((positive, negative), values, intervals, strict=True):
+        row |= dict(value=value, low=low, high=high)
     return [positive, negative]
 
 

@@ -6,6 +6,7 @@
 __all__ = ['fine_tune', 'show_curves']
 
 # %% ../nbs/11_finetune.ipynb #977042df
+import math
 import random
 import sys
 import time
@@ -114,7 +115,7 @@ def _last_inputs(
 
 # %% ../nbs/11_finetune.ipynb #906b9e02
 _MOST_STEPS = 100
-_LEAST_GAIN = 1e-4  # a step that lowers the loss by a smaller share than this is the last one
+_LEAST_GAIN = 1e-4  # after a step that lowers the loss by a smaller share there is one more
 
 
 def _penalty(
@@ -153,7 +154,7 @@ def _converge(
     training: _LastInputs,
     validation: _LastInputs,
 ) -> list[_Row]:  # one for the beginning, and one for each step
-    "Train a layer until a step brings nothing any more."
+    "Train a layer until a step has brought next to nothing."
     films = len(training.targets)
     # One iteration a step, so that each can be written down.
     optimiser = torch.optim.LBFGS(layer.parameters(), max_iter=1, line_search_fn="strong_wolfe")
@@ -165,14 +166,13 @@ def _converge(
         return loss.detach()
 
     rows = [_state(learn, layer, training, validation, number=0, seconds=0.0)]
-    last_loss = float(loss_and_gradient())
+    last_loss = math.inf
     for number in range(1, _MOST_STEPS + 1):
         started = time.perf_counter()
-        optimiser.step(loss_and_gradient)
+        loss = float(optimiser.step(loss_and_gradient))  # with which this step began
         seconds = time.perf_counter() - started
         rows.append(_state(learn, layer, training, validation, number, seconds))
-        loss = float(loss_and_gradient())
-        # Also true of a loss that is no number.
+        # Did the step before bring little? This is also true of a loss that is no number.
         if not loss < last_loss * (1 - _LEAST_GAIN):
             break
         last_loss = loss

@@ -21,6 +21,7 @@ import pooch
 import torch
 from matplotlib.axes import Axes
 from PIL import Image, ImageOps
+from scipy.stats import binom
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
@@ -283,7 +284,8 @@ def _check_differ(
 
 # %% ../nbs/22_gate.ipynb #b19f533a
 _ROUNDING = 1e-4  # what computing a film's `stranger` again may change, with a margin
-_USUAL_ALARMS = 0.02  # share of the training films that may lie beyond the limit
+_USUAL_ALARMS = 0.02  # share of films that may lie beyond the limit by themselves
+_CHANCE = 0.05  # what is more probable than this may be chance
 _FEWEST_OF_ONES_OWN = 30  # films that set a limit anew
 _SAME_FILM = 2e-3  # the distance below which it is the same film: points are kept in half precision
 
@@ -296,14 +298,27 @@ class _Seen(NamedTuple):
     others: list[str]  # what else each film is like
 
 
+def _may_be_chance(
+    n_beyond: int,  # films beyond 0
+    n: int,  # films
+) -> bool:
+    "May as many films, or more, lie beyond 0 by chance, where 2 % of such films do?"
+    return bool(binom.sf(n_beyond - 1, n, _USUAL_ALARMS) >= _CHANCE)
+
+
 def _limit_of(
     strangers: np.ndarray,  # of films that should pass, shape (n,)
     false_alarms: float | None,  # share of them to refuse; None: 0, or more if these need it
+    are_hand_picked: bool,  # has somebody seen to it that each of them should pass?
 ) -> float:
     "The value of stranger up to which a film passes."
     if false_alarms is not None:
         return _conformal_limit(strangers, float(false_alarms)) + _ROUNDING
-    if (strangers > 0).mean() <= _USUAL_ALARMS:
+    n = len(strangers)
+    n_beyond = int((strangers > 0).sum())
+    are_few = n_beyond <= _USUAL_ALARMS * n
+    are_odd_ones = not are_hand_picked and _may_be_chance(n_beyond, n)
+    if are_few or are_odd_ones:
         return 0.0
     return _conformal_limit(strangers, _USUAL_ALARMS) + _ROUNDING
 
@@ -325,7 +340,7 @@ class Gate:
     def fit(
         cls,
         films: Path | str | Image.Image | Iterable,  # a course folder, a folder, or several films
-        false_alarms: float | None = None,  # share of films like these to refuse; None: limit 0
+        false_alarms: float | None = None,  # share of films like these to refuse; None: see above
         k: int = 3,  # how many of the nearest films count (1 or more)
     ) -> "Gate":
         "A gate that knows these films; raises ValueError, `BadFolder` or `BadFilm`."
@@ -349,7 +364,8 @@ class Gate:
         strangers = gate._seen(views, are_known=True).stranger
         if examples.validation:
             strangers = np.concatenate([strangers, gate.score(examples.validation)])
-        return gate._with_limit(strangers, false_alarms)
+        limit = _limit_of(strangers, false_alarms, are_hand_picked=False)
+        return gate._with_limit(limit, strangers)
 
     def recalibrate(
         self,
@@ -373,15 +389,16 @@ class Gate:
                 f"{n_known} of these films are among those that the gate was fitted on, which "
                 "says nothing of new ones: give films that it does not know"
             )
-        return self._with_limit(self._seen(views).stranger, false_alarms)
+        strangers = self._seen(views).stranger
+        limit = _limit_of(strangers, false_alarms, are_hand_picked=True)
+        return self._with_limit(limit, strangers)
 
     def _with_limit(
         self,
+        limit: float,  # the greatest `stranger` with which a film passes
         strangers: np.ndarray,  # of films that should pass, shape (n,)
-        false_alarms: float | None,
     ) -> "Gate":
-        "The same gate with the limit that these films set."
-        limit = _limit_of(strangers, false_alarms)
+        "The same gate with a limit, and with what it makes of the films that should pass."
         beyond = int((strangers > limit).sum())
         return replace(self, limit=limit, behind=len(strangers), beyond=beyond)
 

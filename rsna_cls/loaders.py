@@ -151,7 +151,7 @@ def dataloaders(
     path: Path | str,  # a course folder
     tfms: Iterable | None = None,  # fastai batch transforms for training, such as `film_tfms()`
     size: int = 160,  # side of the square every film is squeezed to (px, 32 to 1024)
-    bs: int = 16,  # films per batch (2 or more); training leaves out what does not fill one
+    bs: int = 8,  # films per batch (2 or more); training leaves out what does not fill one
     seed: int = 42,  # decides the order of the training films, until `fine_tune` draws its own
 ) -> DataLoaders:  # with the parts train and valid, and the class names as vocab
     "Batches of a course folder's training and validation films; raises `BadFolder` or ValueError."

@@ -102,6 +102,7 @@ class _Choice(NamedTuple):
     target: str  # class name
     block: int  # −8 to −1
     opacity: float  # of the hottest place (0 to 1)
+    difference: bool  # is the map of the strongest other class taken off?
 
 
 class MapFrames:
@@ -136,6 +137,7 @@ class MapFrames:
         self.views = film_views(learn, self.films)
         self.side = side
         self._maps: dict[tuple[int, str], dict] = {}  # those of a film and a method
+        self._others: dict[tuple[int, str], int | None] = {}  # beside a film and a class
         self._pngs: dict[_Choice, bytes] = {}
 
     def maps(
@@ -143,7 +145,7 @@ class MapFrames:
         film: int,  # which film (0 for the first)
         method: str,  # one of `METHODS`
     ) -> dict[int, torch.Tensor]:  # block → maps, shape (classes, h, w); some have block −1 alone
-        "One film's maps, kept from the first time on, with sign if it is usual; raises ValueError."
+        "One film's maps, with their sign, kept from the first time on; raises ValueError."
         self._check_film(film)
         find_method(method)
         if (film, method) not in self._maps:
@@ -159,12 +161,11 @@ class MapFrames:
     def _make_maps(self, film: int, method: str) -> dict[int, torch.Tensor]:
         "The maps of one film for every class, at every block where the method is defined."
         films = [self.films[film]]
-        relu = not METHODS[method].signed
         if METHODS[method].at_any_layer:
-            made = cam_atlas(self.learn, films, method, relu=relu)
+            made = cam_atlas(self.learn, films, method, relu=False)
         else:
             of_classes = [
-                map_films(self.learn, films, target, method, relu=relu).maps
+                map_films(self.learn, films, target, method, relu=False).maps
                 for target in self.vocab
             ]
             made = {-1: torch.stack(of_classes, 1)}
@@ -183,6 +184,7 @@ class MapFrames:
         target: str | None = None,  # class name; None: the first class
         block: int = -1,  # part of ResNet18's body, −8 (first) to −1 (last); 'cam' knows only −1
         opacity: float = 0.7,  # of the hottest place (0 to 1)
+        difference: bool = False,  # of the class and the strongest other one?
     ) -> Picture:  # film, map and colour scale; what they show is in the alternative text
         "One map over its film; raises ValueError."
         chosen = find_method(method)
@@ -192,6 +194,7 @@ class MapFrames:
             target=self.vocab[0] if target is None else target,
             block=block if chosen.at_any_layer else -1,
             opacity=opacity,
+            difference=difference,
         )
         heat = self._find_map(choice)
         if choice not in self._pngs:
@@ -213,7 +216,23 @@ class MapFrames:
                 "block must be a whole number from -8 (the first) to -1 (the last), "
                 f"not {choice.block!r}"
             )
-        return maps[choice.block][self.vocab.index(choice.target)]
+        of_classes = maps[choice.block]
+        heat = of_classes[self.vocab.index(choice.target)]
+        other = self._other_class(choice)
+        if other is not None:
+            heat = heat - of_classes[other]
+        return heat if METHODS[choice.method].signed else heat.relu()
+
+    def _other_class(self, choice: _Choice) -> int | None:  # its index; None: none is taken off
+        "The class whose map is taken off; raises ValueError where that would mean nothing."
+        if not choice.difference:
+            return None
+        key = (choice.film, choice.target)
+        if key not in self._others:
+            film = [self.films[choice.film]]
+            others = map_films(self.learn, film, choice.target, difference=True).others
+            self._others[key] = None if others is None else int(others[0])
+        return self._others[key]
 
     def _in_words(self, choice: _Choice, heat: torch.Tensor) -> str:
         "What a frame shows: film, method, class, block, and what the map says."
@@ -226,8 +245,10 @@ class MapFrames:
                 f"the scale runs from {scale.low:.2g} (bottom) to {scale.high:.2g} (top); "
                 f"{hottest_place(heat)}"
             )
+        other = self._other_class(choice)
+        target = choice.target if other is None else f"{choice.target} − {self.vocab[other]}"
         return (
-            f"{self.names[choice.film]}: {method.label} for {choice.target} "
+            f"{self.names[choice.film]}: {method.label} for {target} "
             f"at block −{-choice.block}, {heat.shape[0]} × {heat.shape[1]} squares; {message}."
         )
 
@@ -320,11 +341,12 @@ def cam_explorer(
     learn: Any,  # fastai Learner, as from `film_learner`
     films: Path | str | Image.Image | Iterable,  # a folder, a file, a film, or several
     target: str | None = None,  # class to begin with; None: the first
+    difference: bool = False,  # begin with the map of the strongest other class taken off?
 ) -> VBox:  # controls for film, method, class, block and opacity, and the film with its map
     "Move through the maps of some films; raises ValueError or `BadFilm`."
     frames = MapFrames(learn, films)
     for block in range(-8, 0):
-        frames.frame(target=target, block=block)  # kept
+        frames.frame(target=target, block=block, difference=difference)  # kept
 
     film_names = [(name, number) for number, name in enumerate(frames.names)]
     class_options = [(readable_text(name), name) for name in frames.vocab]
@@ -336,6 +358,7 @@ def cam_explorer(
         film=_menu("Film", film_names),
         method=_menu("Method", method_names),
         target=_menu("Speaks for", class_options, target),
+        difference=Checkbox(difference, description="minus the strongest other class", **_WIDE),
         block=_whole_slider("Block", -1, -8, -1),
         opacity=_slider("Opacity", 0.7, 0, 1, 0.1),
     )

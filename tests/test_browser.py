@@ -357,8 +357,9 @@ def handle(box, name):
 
 
 def labels(box):
-    "The names that stand before controls."
-    return [text for text in box.locator(".widget-label").all_text_contents() if text]
+    "The names that stand before controls; a checkbox has its own behind it, and here an empty one."
+    names = [text.strip("\u200b") for text in box.locator(".widget-label").all_text_contents()]
+    return [name for name in names if name]
 
 
 def are_reached_by_the_keyboard(controls):

@@ -455,7 +455,7 @@ def test_film_maps_say_what_they_are_maps_of(learn, course, method):
         logits = learn.model.eval()(learn.dls.test_dl(films, bs=24).one_batch()[0])
     assert len(found.maps) == len(films) == 24
     assert found.targets.tolist() == logits.argmax(1).tolist()
-    assert torch.allclose(found.logits, logits.amax(1), atol=1e-4)
+    assert torch.allclose(found.scores, logits.amax(1), atol=1e-4)
     assert torch.equal(found.maps.relu(), map_films(learn, films, method=method).maps)
 
 
@@ -1351,6 +1351,61 @@ def test_names_are_used_only_where_each_logit_has_one(learn, x):
 # --- one logit -----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_difference_is_one_map_minus_the_other(learn, x, method):
+    "That of the strongest other class, which of three need not be the same for each film."
+    learn.model[1][-1] = nn.Linear(512, 3)
+    logits = learn.model.eval()(x).detach()
+    with torch.no_grad():
+        learn.model[1][-1].bias.sub_(logits.mean(0))
+    logits = learn.model(x).detach()
+    found = map_films(learn, x, 0, method, relu=False, difference=True)
+    others = 1 + logits[:, 1:].argmax(1)
+    assert len(set(others.tolist())) == 2
+    assert found.others.tolist() == others.tolist()
+    assert found.labels == [f"class 0 − class {other}" for other in others]
+    assert torch.allclose(found.scores, logits[:, 0] - logits.gather(1, others[:, None])[:, 0])
+    want = map_films(learn, x, 0, method, relu=False).maps
+    want = want - map_films(learn, x, others, method, relu=False).maps
+    assert off(found.maps, want) <= TOLERANCE
+
+
+def test_what_both_classes_share_is_not_in_the_difference(learn, x):
+    "The same weights on top of both classes' make both maps redder, and decide nothing."
+    before = cam(learn, x, "chest", difference=True)
+    with torch.no_grad():
+        learn.model[1][-1].weight.add_(1.0)
+    assert off(cam(learn, x, "chest", difference=True), before) <= TOLERANCE
+    assert (cam(learn, x, "chest") > 0).all()
+    assert torch.equal(
+        cam(learn, x, "abd", difference=True), -cam(learn, x, "chest", difference=True)
+    )
+
+
+def test_opposite_weights_are_two_numbers_nevertheless(learn, x):
+    "As the last layer of a converged network has them, nearly."
+    with torch.no_grad():
+        last = learn.model[1][-1]
+        last.weight[1] = -last.weight[0]
+        last.bias.zero_()
+    found = map_films(learn, x, "chest", "cam", relu=False, difference=True)
+    assert set(found.labels) == {"chest − abd"}
+    assert off(found.maps, 2 * cam(learn, x, "chest")) <= TOLERANCE
+
+
+def test_sigmoids_of_each_class_have_no_difference(learn, x):
+    "Also where no loss says that classes do not exclude each other."
+    with pytest.raises(ValueError, match="a question of its own"):
+        map_films(nn.Sequential(learn.model, nn.Sigmoid()), x[:1], 0, "cam", difference=True)
+
+
+def test_classes_that_do_not_exclude_each_other_have_no_difference(learn, x):
+    learn.loss_func = nn.BCEWithLogitsLoss()
+    with pytest.raises(ValueError, match="a question of its own: leave difference at False"):
+        grad_cam(learn, x[:1], difference=True)
+    assert grad_cam(learn, x[:1]).shape[0] == 1
+
+
 @pytest.fixture
 def one_logit(learn):
     "A learner for two classes whose network gives the logit of the second alone."
@@ -1375,6 +1430,11 @@ def test_the_cam_of_one_logit_adds_up(one_logit, x):
     for target, sign in ((1, 1), (0, -1)):
         maps = cam(one_logit, x, target)
         assert torch.allclose(maps.mean((1, 2)) + sign * bias, sign * logit, atol=1e-4)
+
+
+def test_one_logit_is_a_difference_already(one_logit, x):
+    assert torch.equal(cam(one_logit, x, 1, difference=True), cam(one_logit, x, 1))
+    assert map_films(one_logit, x, "abd", difference=True).labels == ["abd"] * len(x)
 
 
 @pytest.mark.parametrize("last", [nn.Sigmoid(), nn.Softmax(1), nn.LogSoftmax(1)])
@@ -1409,7 +1469,7 @@ def test_one_logit_predicts_by_its_sign(one_logit, x):
     found = map_films(one_logit, x)
     shifted = logits - middle
     assert found.targets.tolist() == (shifted > 0).long().tolist()
-    assert torch.allclose(found.logits, shifted.abs(), atol=1e-4)
+    assert torch.allclose(found.scores, shifted.abs(), atol=1e-4)
     assert found.labels == [one_logit.dls.vocab[i] for i in found.targets]
 
 

@@ -22,6 +22,7 @@ from rsna_cls import (
     hottest_place,
     load_film,
     overlay,
+    predict,
     show_cam,
 )
 
@@ -221,6 +222,15 @@ def test_one_logit_is_drawn_under_the_name_of_its_class(learn, course):
     assert logits["abd"] == -logits["chest"]
     named = max(logits, key=logits.get)
     assert f": {named}, logit" in show_cam(learn, files).alt
+
+
+def test_the_title_of_a_difference_says_of_what(learn, course):
+    "Its number makes the probability: softmax of two is the logistic function of their difference."
+    file = film_files(course / "test")[0]
+    alt = show_cam(learn, file, "chest", difference=True).alt
+    difference = float(alt.split(": chest − abd, difference ")[1].split(",")[0])
+    probability = predict(learn, file)["chest"].item()
+    assert 1 / (1 + np.exp(-difference)) == pytest.approx(probability, abs=5e-3)
 
 
 @pytest.mark.parametrize("ask", [hottest_place, lambda heat: colour_scale(heat, signed=True)])

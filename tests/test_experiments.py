@@ -82,12 +82,19 @@ def forbid(script, name, monkeypatch):
 def test_recipe(toy, tmp_path, monkeypatch):
     starts = {recipe.RANDOM: "nothing", recipe.IMAGENET: "photographs", recipe.OTHER: "limbs"}
     monkeypatch.setattr(recipe, "STARTS", starts)
-    changes = {recipe.NO_CHANGE: {}, "mirrored": dict(flip=True), "fastai": dict(by_fastai=True)}
+    changes = {
+        recipe.NO_CHANGE: {},
+        recipe.LONGER: dict(epochs=2),
+        "mirrored": dict(flip=True),
+        "fastai": dict(by_fastai=True),
+    }
     monkeypatch.setattr(recipe, "CHANGES", changes)
     arguments = ("--films", ORIGINAL, "--seeds", "0", "--size", "32", "--n", "1")
     rows = run(recipe, tmp_path, *arguments)["recipe"]
     assert {(row.weights, row.change) for row in rows} == {
         *((weights, recipe.NO_CHANGE) for weights in starts),
+        (recipe.RANDOM, recipe.LONGER),
+        (recipe.OTHER, recipe.LONGER),
         (recipe.OTHER, "mirrored"),
         (recipe.OTHER, "fastai"),
     }

@@ -176,6 +176,16 @@ def test_a_gate_of_other_parts_of_the_body(embedded):
     assert set(gate.nearest(embedded / "test")["other"]) <= {"chest", "abd", "lateral_spine"}
 
 
+def test_one_odd_film_does_not_make_a_gate_wide(embedded):
+    "One hand among 24 training films moves no limit; among films somebody chose, it does."
+    chests = film_files(embedded / "train/chest")
+    odd = Gate.fit([*chests[:11], *film_files(embedded / "train/abd")[:12], embedded / "hand.png"])
+    assert odd.limit == 0
+    assert (odd.behind, odd.beyond) == (24, 1)
+    new = [simulate_film("chest", 800 + i, 96).image for i in range(29)]
+    assert odd.recalibrate([*new, simulate_film("foot", 800, 96).image]).limit > 0.1
+
+
 def test_a_border_and_greys_do_not_matter(gate, embedded):
     "A chest in a black frame, with less contrast, darker: nearly the same value."
     film = load_film(film_files(embedded / "test/chest")[0])

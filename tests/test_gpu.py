@@ -588,7 +588,7 @@ def test_targets_and_logits_of_maps(pair: Pair, folder: Any) -> None:
     vocab = list(pair.gpu.dls.vocab)
     wanted = [vocab[i % 2] for i in range(len(films))]
     found = map_films(pair.gpu, films, wanted)
-    assert found.targets.device.type == found.logits.device.type == "cpu"
+    assert found.targets.device.type == found.scores.device.type == "cpu"
     assert found.maps.device.type == DEVICE.type
     assert found.targets.tolist() == [i % 2 for i in range(len(films))]
 
@@ -844,7 +844,7 @@ def judge_memory(check: str, n_bytes: int, limit: float) -> None:
 
 
 def test_memory_of_training(folder: Any) -> None:
-    "At full size, in batches of 16; when the learner is gone, so is what it held."
+    "At full size, in batches of 8; when the learner is gone, so is what it held."
 
     def train_and_forget():
         train(folder, FULL_SIDE, epochs=1)
@@ -853,7 +853,7 @@ def test_memory_of_training(folder: Any) -> None:
     before = memory_in_use()
     peak = peak_memory(train_and_forget)
     left = memory_in_use() - before
-    judge_memory(f"memory: training, {FULL_SIDE} px, batches of 16", peak, MEMORY)
+    judge_memory(f"memory: training, {FULL_SIDE} px, batches of 8", peak, MEMORY)
     judge_memory("memory: left over after the learner is gone", left, LEFT_OVER)
 
 
@@ -1033,7 +1033,7 @@ def test_widgets(pair: Pair, folder: Any) -> None:
         assert frames.frame(1, method, "chest").png.startswith(b"\x89PNG")
 
     explorer = cam_explorer(pair.gpu, films, "chest")
-    _, method, _, block, _, out = explorer.children
+    _, method, _, _, block, _, out = explorer.children
     seen = {out.value}
     block.value = -8
     seen.add(out.value)

@@ -170,8 +170,8 @@ sys.modules["google.colab"] = types.ModuleType("google.colab")
 CHECKS = """
 import torch
 from rsna_cls import grad_cam
-assert torch.allclose(plain_cam, cam(learn, film, case)[0], atol=1e-4)
-ours = grad_cam(learn, film, case, block=block)[0]
+assert torch.allclose(plain_cam, cam(learn, film, case, difference=True)[0], atol=1e-4)
+ours = grad_cam(learn, film, case, block=block, difference=True)[0]
 assert torch.allclose(plain_grad_cam[0], ours, atol=1e-5)
 """
 
@@ -215,12 +215,12 @@ class TestFirstClassifier:
         assert len(re.findall(r"last layer, \d+ steps", printed)) == 2
         assert len(re.findall(r"all layers, epoch 1 of 1", printed)) == 2
 
-    def test_a_map_s_average_plus_bias_is_the_logit(self, first_lesson):
+    def test_a_map_s_average_plus_biases_is_the_difference(self, first_lesson):
         "Both as the lesson works it out and as it stands above the picture."
         printed = outputs(first_lesson, "stdout")
-        computed = re.search(r"average (\S+) \+ bias (\S+) = (\S+)", printed)[3]
+        computed = re.search(r"average (\S+) \+ biases (\S+) = (\S+)", printed)[3]
         title = next(html for html in outputs(first_lesson, "text/html") if "CAM of" in html)
-        shown = re.search(r"chest, logit (-?[\d.]+)", title)[1]
+        shown = re.search(r"chest − abd, difference (-?[\d.]+)", title)[1]
         assert abs(float(computed) - float(shown)) <= 0.011  # both are rounded
 
 

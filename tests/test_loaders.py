@@ -65,7 +65,7 @@ def test_every_kind_of_film_reaches_the_model_as_it_was_read(tmp_path, course, r
 
 
 def test_real_films_reach_the_model_as_in_validation(real):
-    learn = film_learner(dataloaders(real, size=64))
+    learn = film_learner(dataloaders(real, size=64, bs=16))
     seen = learn.dls.valid.one_batch()[0]
     batch = next(film_batches(learn, list(learn.dls.valid_ds.items)))
     assert torch.allclose(batch, seen, atol=1e-5)

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from scipy.stats import binom, norm
 
-from rsna_cls import auroc_interval, mean_interval, predictive_value, proportion, wilson
+from rsna_cls import (
+    auroc_interval,
+    mean_interval,
+    predictive_intervals,
+    predictive_value,
+    proportion,
+    wilson,
+)
 
 
 @pytest.mark.parametrize("level", [0.9, 0.95, 0.99])
@@ -75,6 +82,49 @@ def test_predictive_value_by_hand():
     assert negative == pytest.approx([891 / 892, 9 / 11])
     assert np.isnan(predictive_value(0, 1, 0.5)[0])
     assert predictive_value(1, 1, 0)[1] == 1
+
+
+def test_predictive_intervals_by_hand():
+    "The likelihood ratio's ends, written out; nothing is wrong: 1 is not excluded; no films: nan."
+    sensitivity = proportion("", 9, 10)
+    specificity = proportion("", 8, 10)
+    l1, _ = wilson(9, 10)
+    _, u2 = wilson(2, 10)
+    root = np.sqrt((0.9 * 0.2) ** 2 - l1 * u2 * (1.8 - l1) * (0.4 - u2))
+    ratio = (0.9 * 0.2 - root) / (u2 * (0.4 - u2))
+    (low, high), (low_negative, high_negative) = predictive_intervals(sensitivity, specificity, 0.5)
+    assert low == pytest.approx(ratio / (1 + ratio))
+    values = predictive_value(0.9, 0.8, 0.5)
+    assert low < values[0] < high
+    assert low_negative < values[1] < high_negative
+
+    (low, high), _ = predictive_intervals(proportion("", 9, 10), proportion("", 10, 10), 0.01)
+    assert 0 < low < 0.1
+    assert high == 1
+    for prevalence in (0, 1):
+        (low, high), (low_negative, high_negative) = predictive_intervals(
+            sensitivity, specificity, prevalence
+        )
+        assert (low, high) == (prevalence, prevalence)
+        assert (low_negative, high_negative) == (1 - prevalence, 1 - prevalence)
+
+
+@pytest.mark.parametrize("k, n", [(0, 0), (8, 10), (10, 10)])
+def test_without_films_there_is_no_predictive_interval(k, n):
+    "Nor where an answer is never given."
+    some = proportion("", k, n)
+    nothing = proportion("", 0, 0)
+    for pair in ((nothing, some), (some, nothing)):
+        assert np.isnan(predictive_intervals(*pair, 0.5)).all()
+    never, _ = predictive_intervals(proportion("", 0, 38), proportion("", 39, 39), 0.5)
+    assert np.isnan(never).all()
+
+
+@pytest.mark.parametrize("prevalence", [5, -1])
+def test_a_prevalence_in_per_cent_is_refused(prevalence):
+    some = proportion("", 8, 10)
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        predictive_intervals(some, some, prevalence)
 
 
 @pytest.mark.parametrize("wrong", [(90, 0.9, 0.1), (0.9, -0.1, 0.1), (0.9, 0.9, [0.1, 5])])

@@ -30,11 +30,12 @@ def use_widgets(course):
     "What a person does with the widgets, without a browser."
     learn = film_learner(dataloaders(course, size=64, bs=4))
     explorer = cam_explorer(learn, f"{course}/val", "chest")
-    film, method, target, block, opacity, out = explorer.children
+    film, method, target, difference, block, opacity, out = explorer.children
     seen = {out.value}
     steps = [
         (block, -5),
         (target, "abd"),
+        (difference, True),
         (method, "hires_cam"),
         (method, "cam"),
         (film, 3),
@@ -231,6 +232,18 @@ def test_names_that_are_not_as_many_as_classes_are_refused(learn, course):
     learn.model[1][-1] = nn.Linear(512, 3)
     with pytest.raises(ValueError, match="3 classes, but the learner has names for 2"):
         MapFrames(learn, course / "test").frame()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_frame_of_a_difference(learn, course, method):
+    frames = MapFrames(learn, course / "test")
+    shown = frames.frame(method=method, target="chest", difference=True)
+    assert f": {METHODS[method].label} for chest − abd at block −1" in shown.alt
+    assert shown.alt != frames.frame(method=method, target="chest").alt
+    learn.loss_func = torch.nn.BCEWithLogitsLoss()
+    fresh = MapFrames(learn, course / "test")
+    with pytest.raises(ValueError, match="leave difference at False"):
+        fresh.frame(method=method, difference=True)
 
 
 def test_one_logit_has_frames_of_both_classes(learn, course):

@@ -211,7 +211,7 @@ def story(learn: Learner, gate: Gate, course: Path) -> Figure:
     for number, (who, words, colour, picture) in enumerate(columns):
         left = 60 + number * 520
         write(image, who, (left, 68), 36, PALE)
-        write(image, words, (left, 142), 60, colour, bold=True)
+        write(image, words, (left, 140), 53, colour, bold=True)
         image.paste(picture, (left, 172))
 
     alt = (
