@@ -45,7 +45,7 @@ def run_notebook(notebook, tmp_path, **parameters):
         kernel_name="python3",
         progress_bar=False,
         cwd=tmp_path,
-        extra_arguments=["--IPKernelApp.log_level=40"],
+        extra_arguments=["--IPKernelApp.log_level=50"],
     )
     return read(tmp_path / "out.ipynb")
 

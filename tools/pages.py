@@ -18,6 +18,8 @@ CONTROLS = "<em>(Controls stand here when the notebook runs.)</em>"
 
 def execute(notebook: Path, executed: Path, parameters: dict) -> None:
     "Run a notebook in the folder of the executed one, with these values in its parameters cell."
+    # A kernel that is shut down while it is still at work logs the interruption as an error (40).
+    # What goes wrong in a cell is raised here, whatever the kernel logs.
     papermill.execute_notebook(
         notebook,
         executed,
@@ -26,7 +28,7 @@ def execute(notebook: Path, executed: Path, parameters: dict) -> None:
         cwd=str(executed.parent),
         progress_bar=sys.stderr.isatty(),
         log_output=False,
-        extra_arguments=["--IPKernelApp.log_level=40"],
+        extra_arguments=["--IPKernelApp.log_level=50"],
     )
 
 

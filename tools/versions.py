@@ -399,7 +399,7 @@ def write_kernel(folder: Path, python: Path) -> None:
     kernel = folder / "kernels/lesson"
     kernel.mkdir(parents=True, exist_ok=True)
     argv = [*without_privilege(), str(python), "-m", "ipykernel_launcher", "-f"]
-    argv += ["{connection_file}", "--IPKernelApp.log_level=40"]
+    argv += ["{connection_file}", "--IPKernelApp.log_level=50"]
     description = {"argv": argv, "display_name": "lesson", "language": "python"}
     (kernel / "kernel.json").write_text(json.dumps(description), encoding="utf-8")
 
