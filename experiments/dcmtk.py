@@ -9,6 +9,7 @@ cannot read; such files are decoded by pydicom first, and compared from there.
 """
 
 import re
+import shutil
 import subprocess
 import tempfile
 import warnings
@@ -180,6 +181,8 @@ def compared(file: Path, dataset: Any) -> Comparison:
 def main(arguments: Sequence[str] | None = None) -> None:
     "The command line."
     given = QUESTION.options(arguments)
+    if shutil.which("dcm2pnm") is None:
+        raise SystemExit("DCMTK is missing (Debian: apt install dcmtk)")
     rows = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

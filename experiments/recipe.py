@@ -64,13 +64,14 @@ STARTS = {
 }
 NO_CHANGE = "as it is"
 LONGER = "15 epochs"
+LARGE_BATCHES = "16 films a batch"
 CHANGES: dict[str, dict[str, Any]] = {
     NO_CHANGE: {},
     "the last layer alone": dict(epochs=0),
     "2 epochs": dict(epochs=2),
     "5 epochs": dict(epochs=5),
     LONGER: dict(epochs=15),
-    "16 films a batch": dict(bs=16),
+    LARGE_BATCHES: dict(bs=16),
     "rate 0.001": dict(base_lr=1e-3),
     "rate 0.01": dict(base_lr=1e-2),
     "rate 0.2": dict(base_lr=0.2),
@@ -241,6 +242,9 @@ def keys(given) -> Iterator[tuple]:
     for films in given.films:
         for seed in given.seeds[:CHANGE_SEEDS]:
             yield films, RANDOM, LONGER, seed
+    if SIMULATED in given.films:
+        for seed in given.seeds:
+            yield SIMULATED, OTHER, LARGE_BATCHES, seed
     if ORIGINAL in given.films:
         for change in CHANGES:
             if change != NO_CHANGE:
@@ -394,6 +398,7 @@ def numbers(folder: Path) -> dict[str, str]:
         "seeds": seeds_in_words(other["seed"]),
         "device": devices(RUNS.frame(folder)["made"]),
         "elbow": of_elbow(other),
+        "elbow_simulated": of_elbow(trainings(folder, SIMULATED, OTHER)),
         "one_run": share(other["val_right"].iloc[0], other["val_n"].iloc[0]),
         "new": str(other["chests_n"].iloc[0] + other["abdomens_n"].iloc[0]),
         "new_chests": str(other["chests_n"].iloc[0]),
@@ -411,6 +416,8 @@ def numbers(folder: Path) -> dict[str, str]:
         runs = trainings(folder, films, RANDOM, LONGER)
         by_name[f"random_longer_{films}"] = listed(runs["val_right"])
         by_name[f"random_longer_new_{films}"] = spread(runs, *NEW)
+    for name, change in (("small_batches", NO_CHANGE), ("large_batches", LARGE_BATCHES)):
+        by_name[name] = each(trainings(folder, SIMULATED, OTHER, change)["val_right"])
     for change in CHANGES:
         runs = trainings(folder, ORIGINAL, OTHER, change)
         runs = runs[runs["seed"].isin(_change_seeds(folder))]

@@ -2,16 +2,16 @@
 
     RSNA_CLS_DATA=my_films.zip python experiments/shortcuts.py
 
-48 trainings for each of the two courses, original and simulated films, at 128 pixels, with seeds 42
-(lesson 02's), 0 and 1: an hour and a half on one core. A network starts from the embedded weights
-(5 epochs) or from random ones (10 epochs), and is trained on a course as it is, or on one whose
-chests alone bear a white square. The recipe is fastai's own `fine_tune`, longer than lesson 01's.
-What is done about it (`MEASURES`) is done to every film.
+51 trainings for each of the two courses, original and simulated films, at 128 pixels, with seeds 42
+(lesson 02's), 0 and 1: an hour on one core. A network starts from the weights `other_films` or from
+random numbers, and is trained on a course as it is, or on one whose chests alone bear a white
+square. The recipe is fastai's own `fine_tune` for ten epochs, whatever a network starts from. What
+is done about the square (`MEASURES`) is done to every film.
 
-Whatever the network, it is asked the same: about the films that were held back (validation and
-test films, each picture once), as they are and with the square; about the heat on the square in its
-maps; and about films from elsewhere. For the original films these are the simulated ones of val/
-and test/ and new ones; for the simulated films all original ones.
+Whatever the network, it is asked the same: about 200 new simulated films (`new_exam`), as they are
+and with the square; about the heat on the square in its maps of these; about the films that were
+held back (validation and test films, each picture once); and about films from elsewhere. For the
+original films these are the new ones; for the simulated films all original ones.
 """
 
 import tempfile
@@ -26,6 +26,7 @@ from PIL import Image
 
 from common import (
     CLASSES,
+    FIRST_SEED,
     ORIGINAL,
     SIMULATED,
     Question,
@@ -37,6 +38,7 @@ from common import (
     made,
     mark,
     markdown,
+    per_cent,
     quiet,
     say,
     share,
@@ -54,11 +56,13 @@ from rsna_cls import (
     remake,
     shortcuts,
     simulate_dataset,
+    simulate_film,
 )
 
 FACTS = ("size", "border", "sharpness", "burned-in marks")
-EMBEDDED, RANDOM = "embedded", "random"
-EPOCHS = {EMBEDDED: 5, RANDOM: 10}
+OTHER, RANDOM = "other_films", "random"
+EPOCHS = 10
+NEW = 100  # new films of each class
 AS_IT_IS, MARKED = "as it is", "marked chests"
 
 Change = Callable[..., Image.Image]  # film → film
@@ -82,17 +86,19 @@ class Measure:
     change: Change = as_film  # to every film
     marks: float = 0.0  # share of training films with random marks
     extra: tuple[int, int] | None = None  # how many simulated chests and abdomens are mixed in
-    networks: tuple = ((EMBEDDED, AS_IT_IS), (RANDOM, MARKED))
+    are_extra_marked: bool = False  # do these bear the square too, on their chests alone?
+    networks: tuple = ((OTHER, AS_IT_IS), (RANDOM, MARKED))
 
 
 NONE = "none"
 RANDOM_MARKS = "random marks on both classes"
 MIXED = "simulated films mixed in"
 HALF_MIXED = "half as many mixed in"
+MARKED_MIXED = "as many mixed in, with the square"
 BLACKED_OUT = "middle blacked out"
 MEASURES = {
     NONE: Measure(
-        networks=((EMBEDDED, AS_IT_IS), (RANDOM, MARKED), (EMBEDDED, MARKED), (RANDOM, AS_IT_IS))
+        networks=((OTHER, AS_IT_IS), (RANDOM, MARKED), (OTHER, MARKED), (RANDOM, AS_IT_IS))
     ),
     RANDOM_MARKS: Measure(marks=0.5),
     "one size, padded (harmonise)": Measure(harmonise),
@@ -100,9 +106,11 @@ MEASURES = {
     MIXED: Measure(extra=(33, 32)),
     "random marks, squeezed, mixed": Measure(squeeze, marks=0.5, extra=(33, 32)),
     HALF_MIXED: Measure(extra=(17, 16), networks=((RANDOM, MARKED),)),
-    BLACKED_OUT: Measure(without_middle, networks=((EMBEDDED, AS_IT_IS),)),
+    MARKED_MIXED: Measure(extra=(33, 32), are_extra_marked=True, networks=((RANDOM, MARKED),)),
+    BLACKED_OUT: Measure(without_middle, networks=((OTHER, AS_IT_IS),)),
 }
-IN_THE_TABLES = [name for name in MEASURES if name not in (HALF_MIXED, BLACKED_OUT)]
+NOT_IN_THE_TABLES = (HALF_MIXED, MARKED_MIXED, BLACKED_OUT)
+IN_THE_TABLES = [name for name in MEASURES if name not in NOT_IN_THE_TABLES]
 
 
 class Fact(NamedTuple):
@@ -122,18 +130,19 @@ class Network(NamedTuple):
 
     films: str  # original or simulated
     measure: str  # what was done about shortcuts
-    weights: str  # what the network started from: embedded or random
+    weights: str  # what the network started from: other_films or random
     course: str  # what it was trained on: as it is, or marked chests
     seed: int
     size: int  # px
-    chests: int  # held back
-    abdomens: int  # held back
+    chests: int  # new films
+    abdomens: int  # new films
     abd_called_chest: int  # as they are
     marked_abd_called_chest: int  # with the square
     marked_chest_called_chest: int  # with the square
     chest_called_chest: int  # as they are
-    changed: int  # answers that the square changes
-    right: int  # of the films held back, as they are
+    changed: int  # answers to new films that the square changes
+    held_back: int  # validation and test films
+    held_back_right: int  # of these, called right
     elsewhere: int  # films from elsewhere
     elsewhere_right: int  # of these, called right
     hits: int  # marked abdomens whose hottest place for chest is the square, HiResCAM, block -3
@@ -175,13 +184,15 @@ def simulated_course(folder: Path, train: tuple[int, int], seed: int) -> Path:
     return folder
 
 
-def from_elsewhere(films: str, home: Path) -> Films:
+def new_exam() -> Films:
+    "New simulated films: lesson 02's, and always the same."
+    seeds = range(FIRST_SEED, FIRST_SEED + NEW)
+    return {kind: [simulate_film(kind, seed, 192).image for seed in seeds] for kind in CLASSES}
+
+
+def from_elsewhere(films: str, new: Films) -> Films:
     "Films of another source than those that a network is trained on."
-    if films == SIMULATED:
-        return by_class(course(ORIGINAL), "train", "val", "test")
-    held_back = by_class(course(SIMULATED), "val", "test")
-    new = by_class(simulated_course(home / "new", (16, 16), seed=2), "train")
-    return {label: held_back[label] + new[label] for label in CLASSES}
+    return by_class(course(ORIGINAL), "train", "val", "test") if films == SIMULATED else new
 
 
 def remade(films: str, measure: str, on: str, home: Path) -> Path:
@@ -199,6 +210,9 @@ def remade(films: str, measure: str, on: str, home: Path) -> Path:
     extra = None
     if how.extra:
         extra = simulated_course(home / f"extra {sum(how.extra)}", how.extra, seed=1)
+    if how.are_extra_marked:
+        with quiet():
+            extra = remake(extra, home / "extra planted", mark, only="chest")
     done.parent.mkdir(parents=True, exist_ok=True)
     with quiet():
         return remake(path, done, how.change, extra=extra)
@@ -222,27 +236,40 @@ class OnSquare(NamedTuple):
 
 
 def heat_on_square(learn: Any, films: list, change: Change, block: int) -> OnSquare:
-    "How HiResCAM's heat for chest at a block lies to the square."
+    "How HiResCAM's heat for chest rather than abdomen, at a block, lies to the square."
     marked = [change(mark(film)) for film in films]
     squares = [np.asarray(mark(Image.new("L", film.size))) > 0 for film in marked]
-    heat = hires_cam(learn, marked, "chest", block=block)
+    heat = hires_cam(learn, marked, "chest", block=block, difference=True)
     lies = relevance_mass(heat, squares)
     hits = int(pointing_game(heat, squares)["hit"].sum())
     return OnSquare(hits, float(lies["mass"].mean()), float(lies["area"].mean()))
 
 
-def ask(learn: Any, change: Change, held_back: Films, elsewhere: Films) -> dict[str, Any]:
+def right_of(learn: Any, films: Films, change: Change) -> tuple[int, int]:
+    "How many films a network calls right, and of how many."
+    right = 0
+    for label, of_class in films.items():
+        is_right = calls_chest(learn, of_class, change) == (label == "chest")
+        right += int(is_right.sum())
+    return right, sum(len(of_class) for of_class in films.values())
+
+
+def ask(
+    learn: Any,
+    change: Change,
+    new: Films,
+    held_back: Films,
+    elsewhere: Films,
+) -> dict[str, Any]:
     "What a network says."
-    chests, abdomens = held_back["chest"], held_back["abd"]
+    chests, abdomens = new["chest"], new["abd"]
     plain_abd = calls_chest(learn, abdomens, change)
     marked_abd = calls_chest(learn, abdomens, change, mark)
     plain_chest = calls_chest(learn, chests, change)
     marked_chest = calls_chest(learn, chests, change, mark)
 
-    elsewhere_right = 0
-    for label, films in elsewhere.items():
-        is_right = calls_chest(learn, films, change) == (label == "chest")
-        elsewhere_right += int(is_right.sum())
+    held_back_right, held_back_n = right_of(learn, held_back, change)
+    elsewhere_right, elsewhere_n = right_of(learn, elsewhere, change)
 
     fine = heat_on_square(learn, abdomens, change, block=-3)
     last = heat_on_square(learn, abdomens, change, block=-1)
@@ -254,8 +281,9 @@ def ask(learn: Any, change: Change, held_back: Films, elsewhere: Films) -> dict[
         marked_chest_called_chest=int(marked_chest.sum()),
         chest_called_chest=int(plain_chest.sum()),
         changed=int((plain_abd != marked_abd).sum() + (plain_chest != marked_chest).sum()),
-        right=int((~plain_abd).sum() + plain_chest.sum()),
-        elsewhere=sum(len(films) for films in elsewhere.values()),
+        held_back=held_back_n,
+        held_back_right=held_back_right,
+        elsewhere=elsewhere_n,
         elsewhere_right=elsewhere_right,
         hits=fine.hits,
         heat=fine.heat,
@@ -289,8 +317,9 @@ def measure_films(films: str, given, home: Path) -> None:
             path = remade(films, measure, AS_IT_IS, home)
             FACT_ROWS.keep(given.to, audited(films, measure, path))
 
+    new = new_exam()
     held_back = by_class(course(films), "val", "test")
-    elsewhere = from_elsewhere(films, home)
+    elsewhere = from_elsewhere(films, new)
     done = NETWORKS.done(given.to)
     for key in keys(films, given):
         if key in done:
@@ -300,12 +329,12 @@ def measure_films(films: str, given, home: Path) -> None:
         learn = trained_by_fastai(
             remade(films, measure, on, home),
             seed,
-            "simulated" if weights == EMBEDDED else None,
-            EPOCHS[weights],
+            None if weights == RANDOM else weights,
+            EPOCHS,
             given.size,
             marks=how.marks,
         )
-        answers = ask(learn, how.change, held_back, elsewhere)
+        answers = ask(learn, how.change, new, held_back, elsewhere)
         row = Network(*key, size=given.size, **answers, made=made())
         NETWORKS.keep(given.to, [row])
         say(f"{', '.join(map(str, key))}: {row.changed} answers changed by the square")
@@ -362,7 +391,7 @@ def networks_table(folder: Path) -> str:
     for films in (ORIGINAL, SIMULATED):
         for measure in IN_THE_TABLES:
             unschooled = pick(folder, films, measure, RANDOM, MARKED)
-            recipe = pick(folder, films, measure, EMBEDDED, AS_IT_IS)
+            recipe = pick(folder, films, measure, OTHER, AS_IT_IS)
             abdomens = cell(unschooled, "marked_abd_called_chest", "abdomens")
             chests = cell(unschooled, "chest_called_chest", "chests")
             lines.append(
@@ -380,37 +409,31 @@ def networks_table(folder: Path) -> str:
         "measure",
         "abdomens called chest: without → with the square",
         "chests called chest: with → without it",
-        "films from elsewhere right, embedded weights",
-        "the same, random weights and marked chests",
+        "films from elsewhere right, `other_films`",
+        "the same, random numbers and marked chests",
     ]
     return markdown(columns, lines)
 
 
 CHANGED = [  # lesson 02's table
-    ("marked chests", "embedded weights, 5 epochs", EMBEDDED, MARKED),
-    ("marked chests", "random numbers, 10 epochs", RANDOM, MARKED),
-    ("no marker at all", "random numbers, 10 epochs", RANDOM, AS_IT_IS),
+    ("marked chests", "`other_films`", OTHER, MARKED),
+    ("marked chests", "random numbers", RANDOM, MARKED),
+    ("no marker at all", "`other_films`", OTHER, AS_IT_IS),
+    ("no marker at all", "random numbers", RANDOM, AS_IT_IS),
 ]
 
 
 def changed_table(folder: Path) -> str:
-    "How many answers the square changes."
+    "How many answers the square changes, of each network."
     lines = []
-    columns = ["trained on", "starts from"]
     for on_words, weights_words, weights, on in CHANGED:
         cells = []
         for films in (ORIGINAL, SIMULATED):
-            cells.append(counts(pick(folder, films, NONE, weights, on)["changed"]))
+            runs = pick(folder, films, NONE, weights, on)
+            cells.append(", ".join(f"{k} ({per_cent(k, 2 * NEW)})" for k in runs["changed"]))
         lines.append([on_words, weights_words, *cells])
-    for films in (ORIGINAL, SIMULATED):
-        columns.append(f"{films} films, of {held_back_n(folder, films)}")
+    columns = ["trained on", "starts from", "original films", "simulated films"]
     return markdown(columns, lines)
-
-
-def held_back_n(folder: Path, films: str) -> int:
-    "How many films were held back."
-    run = pick(folder, films, NONE, RANDOM, MARKED).iloc[0]
-    return int(run["chests"] + run["abdomens"])
 
 
 def tables(folder: Path) -> dict[str, str]:
@@ -440,38 +463,40 @@ def numbers(folder: Path) -> dict[str, str]:
         "squeezed": "one size, squeezed",
     }
     for films in (ORIGINAL, SIMULATED):
-        by_name[f"held_back_{films}"] = str(held_back_n(folder, films))
         for name, measure in sizes.items():
             row = facts[films, measure, "border"]
             by_name[f"border_{name}_{films}"] = f"{row.accuracy:.2f}"
             if measure != NONE:
                 by_name[f"border_{name}_interval_{films}"] = f"{row.low:.2f}–{row.high:.2f}"
 
-        margin = pick(folder, films, BLACKED_OUT, EMBEDDED, AS_IT_IS)
-        by_name[f"margin_{films}"] = counts(margin["right"])
+        margin = pick(folder, films, BLACKED_OUT, OTHER, AS_IT_IS)
+        by_name[f"held_back_{films}"] = str(margin["held_back"].iloc[0])
+        by_name[f"margin_{films}"] = counts(margin["held_back_right"])
 
-        schooled = pick(folder, films, NONE, EMBEDDED, MARKED)
+        schooled = pick(folder, films, NONE, OTHER, MARKED)
         unschooled = pick(folder, films, NONE, RANDOM, MARKED)
         control = pick(folder, films, NONE, RANDOM, AS_IT_IS)
         mixed = pick(folder, films, MIXED, RANDOM, MARKED)
+        half = pick(folder, films, HALF_MIXED, RANDOM, MARKED)
+        tied = pick(folder, films, MARKED_MIXED, RANDOM, MARKED)
         careful = pick(folder, films, RANDOM_MARKS, RANDOM, MARKED)
         by_name[f"schooled_{films}"] = counts(schooled["changed"])
         by_name[f"changed_{films}"] = counts(unschooled["changed"])
+        by_name[f"control_{films}"] = counts(control["changed"])
         by_name[f"mixed_{films}"] = counts(mixed["changed"])
+        by_name[f"half_{films}"] = counts(half["changed"])
+        by_name[f"tied_{films}"] = counts(tied["changed"])
         by_name[f"hits_{films}"] = counts(unschooled["hits"])
+        by_name[f"control_hits_{films}"] = counts(control["hits"])
         by_name[f"heat_{films}"] = per_cents(unschooled["heat"])
         by_name[f"heat_last_{films}"] = per_cents(unschooled["heat_last"])
         by_name[f"control_heat_{films}"] = per_cents(control["heat"])
         by_name[f"control_heat_last_{films}"] = per_cents(control["heat_last"])
-        by_name[f"abdomens_{films}"] = str(unschooled["abdomens"].iloc[0])
-        by_name[f"chests_{films}"] = str(unschooled["chests"].iloc[0])
         for name, runs in (("plain", unschooled), ("careful", careful)):
             by_name[f"{name}_abd_{films}"] = listed(runs["marked_abd_called_chest"])
             by_name[f"{name}_chest_{films}"] = listed(runs["chest_called_chest"])
 
     # Of one course only.
-    half = pick(folder, ORIGINAL, HALF_MIXED, RANDOM, MARKED)
-    by_name["half_original"] = counts(half["changed"])
     unschooled = pick(folder, SIMULATED, NONE, RANDOM, MARKED)
     mixed = pick(folder, SIMULATED, MIXED, RANDOM, MARKED)
     by_name["elsewhere_simulated"] = listed(unschooled["elsewhere_right"])

@@ -7,6 +7,7 @@ __all__ = ['audit', 'show_audit']
 
 # %% ../nbs/21_audit.ipynb #5b923b64
 import textwrap
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -241,9 +242,9 @@ def audit(
     return table
 
 # %% ../nbs/21_audit.ipynb #33278b5b
-_TILES = 3  # sets of films beside each other
+_TILES = 3  # sets of films beside each other at most
 _TILE_HEIGHT = 2.9  # of a row of sets (inches)
-_CHARTS_HEIGHT = 4  # of the two charts below (inches)
+_CHARTS_HEIGHT = 4.4  # of the two charts below (inches)
 _WIDTH = 11  # of the figure (inches)
 _SET_SHOWN = 4  # films of a set that are drawn at most: more would be too small to compare
 _SET_HEIGHT = 300  # of the films of a set (px)
@@ -283,7 +284,7 @@ def _show_sets(
 ) -> None:
     "Draw each set of films side by side."
     rows = -(-len(sets) // _TILES)
-    axes = figure.subplots(rows, _TILES, squeeze=False)
+    axes = figure.subplots(rows, min(len(sets), _TILES), squeeze=False)
     for ax in axes.flat:
         ax.axis("off")
     for ax, of_set in zip(axes.flat, sets, strict=False):  # axes may be left over
@@ -291,11 +292,14 @@ def _show_sets(
         ax.imshow(_side_by_side(files), cmap="gray", vmin=0, vmax=255)
         lines = textwrap.wrap(readable_text(_listed(of_set.films)), _TITLE_WIDTH)
         lines += textwrap.wrap(f"{of_set.finding}, {of_set.detail}", _TITLE_WIDTH)
-        ax.set_title(plain_text("\n".join(lines), _TITLE_WIDTH), fontsize=8.5)
+        ax.set_title(plain_text("\n".join(lines), _TITLE_WIDTH), fontsize=9)
 
 # %% ../nbs/21_audit.ipynb #1a789551
-_COLOURS = dict(high="tab:red", medium="tab:orange", low="tab:blue")
+_SEVERITIES = dict(high=("D", "tab:red"), medium=("s", "tab:orange"), low=("o", "tab:blue"))
 _MARKERS = "os^Dv"  # of the classes
+_POINT = 30  # of a single film (square points); of n films at most `_LARGEST` times as much
+_LARGEST = 20
+_COUNTED = 5  # films of one class and size from which their number stands beside the point
 
 
 def _fact_name(finding: Finding) -> str:
@@ -309,35 +313,47 @@ def _show_facts(
     majority: float,  # accuracy of always naming the commonest class (0 to 1)
 ) -> None:
     "Draw what each fact alone is worth, with its interval."
-    y = np.arange(len(facts))[::-1]
+    facts = sorted(facts, key=lambda fact: fact.accuracy)
+    for severity, (marker, colour) in _SEVERITIES.items():
+        places = [y for y, fact in enumerate(facts) if fact.severity == severity]
+        accuracies = [facts[y].accuracy for y in places]
+        ax.scatter(accuracies, places, s=45, marker=marker, c=colour, zorder=3, label=severity)
     lows = [fact.low for fact in facts]
     highs = [fact.high for fact in facts]
-    accuracies = [fact.accuracy for fact in facts]
-    colours = [_COLOURS[fact.severity] for fact in facts]
-    ax.hlines(y, lows, highs, color="0.6", lw=3)
-    ax.scatter(accuracies, y, c=colours, s=45, zorder=3)
-    ax.axvline(majority, ls=":", color="k")
-    key = "red: high, orange: medium, blue: low; dotted: the majority"
+    ax.hlines(range(len(facts)), lows, highs, color="0.6", lw=3)
+    ax.axvline(majority, ls=":", color="k", label="the majority")
     ax.set(
-        yticks=y,
+        yticks=range(len(facts)),
         yticklabels=[_fact_name(fact) for fact in facts],
         xlim=(0, 1.02),
         xlabel="accuracy, knowing only this",
-        title=f"what gives the class away\n({key})",
+        title="what each fact alone is worth",
     )
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=4, frameon=False)
 
 
 def _show_sizes(
     ax: Any,  # matplotlib axes
     sizes: _Sizes,
 ) -> None:
-    "Draw the size of each film as a point."
+    "Draw the sizes of films as points, larger where more films of a class have the same."
+    in_words: dict[tuple[int, int], list[str]] = {}
     for index, (label, of_class) in enumerate(sizes.items()):
-        widths, heights = zip(*of_class, strict=True)
+        counts = Counter(of_class)
+        widths, heights = zip(*counts, strict=True)
+        areas = [_POINT * min(n, _LARGEST) for n in counts.values()]
         marker = _MARKERS[index % len(_MARKERS)]
-        ax.scatter(widths, heights, s=30, alpha=0.6, marker=marker, label=plain_text(label))
+        ax.scatter(widths, heights, areas, alpha=0.5, marker=marker, label=plain_text(label))
+        for size, n in counts.items():
+            if n >= _COUNTED:
+                in_words.setdefault(size, []).append(plain_text(f"{n} {label}"))
+    for size, words in in_words.items():
+        text = ", ".join(words)
+        ax.annotate(text, size, (-16, 0), textcoords="offset points", ha="right", va="center")
+    ax.margins(0.12)
     ax.set(xlabel="width (pixels)", ylabel="height (pixels)", title="sizes")
-    ax.legend()
+    for handle in ax.legend(loc="upper left").legend_handles:
+        handle.set_sizes([_POINT])
 
 # %% ../nbs/21_audit.ipynb #c7e5a0d3
 def _findings(

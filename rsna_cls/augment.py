@@ -10,6 +10,7 @@ import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -173,9 +174,20 @@ def film_tfms(
     return list(tfms)
 
 # %% ../nbs/07_augment.ipynb #0181ef17
+def _classes_in_turn(
+    labels: Sequence[int],  # of the films, in the order in which they were drawn
+) -> list[int]:  # their places in that order
+    "Films so ordered that those drawn first have different classes."
+    places: dict[int, list[int]] = {}
+    for place, label in enumerate(labels):
+        places.setdefault(label, []).append(place)
+    rounds = zip_longest(*places.values())
+    return [place for one_of_each in rounds for place in one_of_each if place is not None]
+
+
 def show_augmented(
     dls: DataLoaders,  # as from `dataloaders`
-    n: int = 6,  # how many films (1 to 12)
+    n: int = 4,  # how many films (1 to 12)
     seed: int = 42,  # decides which films and which changes
 ) -> Picture:  # upper row: films squeezed to squares; lower row: as the network was shown them
     "Training films beside what augmentation makes of them; raises ValueError."
@@ -184,7 +196,9 @@ def show_augmented(
     if len(dls.train_ds) == 0:
         raise ValueError("there are no training films here: a model that was loaded has none")
     with no_random(seed):
-        chosen = np.random.permutation(len(dls.train_ds))[:n]
+        drawn = np.random.permutation(len(dls.train_ds))
+        numbers_of_classes = [int(dls.train_ds.tls[1][int(number)]) for number in drawn]
+        chosen = drawn[_classes_in_turn(numbers_of_classes)[:n]]
         items = [dls.train.do_item(int(number)) for number in chosen]
         batch = to_device(dls.train.do_batch(items), dls.device)
         # fastai tells the transforms which of the two they are for when it begins to draw batches.
@@ -195,13 +209,14 @@ def show_augmented(
         after = dls.train.after_batch(batch)[0]
     labels = [str(dls.vocab[int(label)]) for _, label in items]
 
-    fig, axs = new_figure(2, len(items), size=(1.6, 1.75))
+    fig, axs = new_figure(2, len(items), size=(2.3, 2.4))
     rows = [(before, "before"), (after, "as trained on")]
     for row_axs, (films, name) in zip(axs, rows, strict=True):
         row_axs[0].set_ylabel(name)
         for ax, film in zip(row_axs, _greys(films, dls), strict=True):
             ax.imshow(film, cmap="gray", vmin=0, vmax=1)
             ax.set(xticks=[], yticks=[])
+            ax.spines[:].set(color="tab:orange", linewidth=1.5)  # where the network's view ends
     for ax, label in zip(axs[0], labels, strict=True):
         ax.set_title(plain_text(label, 16), fontsize=10)
     alt = (

@@ -16,6 +16,7 @@ import torch
 from fastai.vision.all import Resize, ResizeMethod
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from PIL import Image
@@ -61,10 +62,17 @@ def film_views(
     return _to_greys(torch.cat(list(film_batches(learn, films))))
 
 # %% ../nbs/16_camshow.ipynb #014feb84
+_FOR = colormaps["inferno"]
+_FOR_AND_AGAINST = LinearSegmentedColormap.from_list(
+    "blue to yellow, through black",
+    ["#a8e0ff", "#2f8fe0", "#0b3f8f", "#000000", "#8f1f00", "#f07a10", "#ffe070"],
+)
+
+
 class ColourScale(NamedTuple):
     "Which colour stands for which value of a map."
 
-    colormap: str  # matplotlib's name for the colours
+    colormap: Colormap  # matplotlib's
     low: float  # the value of the first colour
     high: float  # the value of the last colour; 0 if the map is all zero
 
@@ -78,29 +86,37 @@ def colour_scale(
     heat: torch.Tensor,  # one map, shape (h, w)
     signed: bool,  # does it also say what speaks against the class?
 ) -> ColourScale:  # from 0 to the map's greatest value, or with sign as far below 0 as above
-    "The colours of a map: from black to yellow, or with sign from blue to red; raises ValueError."
+    "The colours of a map: from black to yellow, with sign also to blue; raises ValueError."
     heat = finite_maps(heat)
     high = float(heat.abs().max())
     if signed and high:
-        return ColourScale("coolwarm", -high, high)
-    return ColourScale("coolwarm" if signed else "inferno", 0.0, high)
+        return ColourScale(_FOR_AND_AGAINST, -high, high)
+    return ColourScale(_FOR_AND_AGAINST if signed else _FOR, 0.0, high)
+
+
+def _smooth(
+    heat: torch.Tensor,  # one map, shape (h, w)
+    shape: tuple[int, ...],  # of its film: height, width (px)
+) -> np.ndarray:  # float, shape (height, width)
+    "A map at the size of its film."
+    maps = finite_maps(heat)[None, None].cpu()
+    larger = nn.functional.interpolate(maps, size=shape, mode="bilinear", align_corners=False)
+    return larger[0, 0].numpy()
 
 
 def overlay(
     heat: torch.Tensor,  # one map, shape (h, w)
-    shape: tuple[int, int],  # of the film it is laid over: height, width (px)
+    film: np.ndarray,  # the film it is laid over: greys from 0 to 255, shape (height, width)
     scale: ColourScale,  # from `colour_scale`
-    opacity: float = 0.7,  # of the hottest place (0 to 1)
-) -> np.ndarray:  # red, green, blue and opacity, 0 to 1, shape (height, width, 4)
-    "A map's colours at the size of its film, the more opaque the hotter; a map of zeros is clear."
+    opacity: float = 0.6,  # of the map: at 0 there is only the film, at 1 only the map
+) -> np.ndarray:  # red, green and blue, 0 to 1, shape (height, width, 3)
+    "A film and its map mixed, everywhere alike; under a map of zeros the film is as it was."
+    greys = np.repeat(film[..., None] / 255, 3, axis=2)
     if scale.is_empty:
-        return np.zeros((*shape, 4))
-    smooth = nn.functional.interpolate(
-        finite_maps(heat)[None, None].cpu(), size=shape, mode="bilinear", align_corners=False
-    )[0, 0].numpy()
-    colours = colormaps[scale.colormap](np.interp(smooth, (scale.low, scale.high), (0, 1)))
-    colours[..., 3] = opacity * np.abs(smooth) / scale.high
-    return colours
+        return greys
+    heights = np.interp(_smooth(heat, film.shape), (scale.low, scale.high), (0, 1))
+    colours = scale.colormap(heights)[..., :3]
+    return opacity * colours + (1 - opacity) * greys
 
 # %% ../nbs/16_camshow.ipynb #7124578c
 def hottest_place(
@@ -120,7 +136,8 @@ def hottest_place(
     )
 
 # %% ../nbs/16_camshow.ipynb #ef79aca3
-_ALL_ZERO = "all zero: at this layer\nthe method finds nothing\nthat speaks for this class"
+_ALL_ZERO = "all zero: at this layer\nthe method finds nothing\nthat speaks for it"
+_LINES = (0.25, 0.5, 0.75)  # of the hottest place: where lines of equal heat are drawn
 
 
 def _draw_film(
@@ -155,14 +172,34 @@ def _draw_map(
     return drawn
 
 
+def _draw_lines(
+    ax: Axes,  # with the film
+    heat: torch.Tensor,  # its map, of any size
+    shape: tuple[int, ...],  # of the film: height, width (px)
+    scale: ColourScale,
+) -> None:
+    "Draw lines of equal heat, in the colours of their values, with a white seam; below 0 dashed."
+    if scale.is_empty:
+        return
+    smooth = _smooth(heat, shape)
+    for share in _LINES:
+        for value, style in ((share * scale.high, "solid"), (-share * scale.high, "dashed")):
+            if smooth.min() < value < smooth.max():
+                place = (value - scale.low) / (scale.high - scale.low)
+                ax.contour(smooth, [value], colors="white", linewidths=3.2)
+                line = ax.contour(smooth, [value], colors=[scale.colormap(place)], linewidths=1.8)
+                line.set(linestyle=style)
+
+
 def _draw_colour_bar(
     fig: Figure,
     ax: Axes,  # the one it stands beside
     drawn: AxesImage,  # from `_draw_map`
     scale: ColourScale,
 ) -> None:
-    "Draw a map's colours, with its least and greatest value and 0."
-    bar = fig.colorbar(drawn, ax=ax, shrink=0.8)
+    "Draw a map's colours as high as its film, with its least and greatest value and 0."
+    beside = ax.inset_axes((1.04, 0, 0.06, 1))  # shares of the film's place
+    bar = fig.colorbar(drawn, cax=beside)
     ticks = sorted({scale.low, 0.0, scale.high})
     bar.set_ticks(ticks)
     bar.ax.set_yticklabels([f"{tick:.2g}" for tick in ticks])
@@ -176,12 +213,12 @@ def _draw_row(
     title: str,  # what stands over the film
     signed: bool,  # does the map also say what speaks against the class?
 ) -> None:
-    "Draw one film, its map, and both together with a colour bar."
+    "Draw one film, its map, and the film under lines of equal heat with a colour bar."
     scale = colour_scale(heat, signed)
     _draw_film(axs[0], film, title)
     drawn = _draw_map(axs[1], heat, film.shape, scale)
-    _draw_film(axs[2], film, "together")
-    axs[2].imshow(overlay(heat, film.shape, scale))
+    _draw_film(axs[2], film, "lines of equal heat")
+    _draw_lines(axs[2], heat, film.shape, scale)
     _draw_colour_bar(fig, axs[2], drawn, scale)
     for ax in axs:
         ax.set(xticks=[], yticks=[])
@@ -218,7 +255,7 @@ def show_cam(
     relu: bool = True,  # keep only what speaks for the class? `False` draws the sign too
     n: int = 8,  # how many films to draw at most
     difference: bool = False,  # of the class and the strongest other one? `False`: the class alone
-) -> Picture:  # one row per film: film, map, both together
+) -> Picture:  # one row per film: film, map, film under lines of equal heat
     "Films with their maps, and what these are of; raises as `grad_cam` and `cam` do."
     films, target = _first_films(films, target, n)
     # A file's own name: folders may bear the names of patients.

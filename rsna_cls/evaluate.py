@@ -663,9 +663,14 @@ def calibrate(
     )
 
 # %% ../nbs/13_evaluate.ipynb #c7a59620
-def _draw_reliability(ax: Any, bins: pd.DataFrame, title: str) -> None:
+def _draw_reliability(
+    ax: Any,
+    bins: pd.DataFrame,  # of one diagram
+    title: str,
+    least: float,  # probability at the left end (0 to 1)
+) -> None:
     "A reliability diagram: each bin's share of right answers, with interval and count."
-    ax.plot([0, 1], [0, 1], ":", color="0.6", zorder=0)
+    ax.plot([least, 1], [least, 1], ":", color="0.6", zorder=0)
     lengths = [bins["right"] - bins["low"], bins["high"] - bins["right"]]
     ax.errorbar(
         bins["says"],
@@ -686,9 +691,8 @@ def _draw_reliability(ax: Any, bins: pd.DataFrame, title: str) -> None:
             fontsize=9,
         )
     ax.set(
-        xlim=(0, 1),
+        xlim=(least, 1),
         ylim=(0, 1),
-        aspect="equal",
         xlabel="probability it gives its answer\n(numbers: films in a bin)",
         ylabel="share that is right",
         title=title,
@@ -705,8 +709,11 @@ def show_calibration(
         "before": f"before, ECE {errors['before']:.3f}",
         "after": f"after (T = {calibration.temperature:.2f}), ECE {errors['after']:.3f}",
     }
+    # Of two classes the one that is named has at least half of the probability.
+    least = 0.5 if calibration.bins["says"].min() >= 0.5 else 0
     for ax, (when, title) in zip(axs[0], titles.items(), strict=True):
-        _draw_reliability(ax, calibration.bins[calibration.bins["when"] == when], title)
+        bins = calibration.bins[calibration.bins["when"] == when]
+        _draw_reliability(ax, bins, title, least)
 
     points = []
     for row in calibration.bins.itertuples():

@@ -340,7 +340,7 @@ class Gate:
     def fit(
         cls,
         films: Path | str | Image.Image | Iterable,  # a course folder, a folder, or several films
-        false_alarms: float | None = None,  # share of films like these to refuse; None: see above
+        false_alarms: float | None = None,  # share of these to refuse; None: limit 0 or higher
         k: int = 3,  # how many of the nearest films count (1 or more)
     ) -> "Gate":
         "A gate that knows these films; raises ValueError, `BadFolder` or `BadFilm`."
@@ -563,6 +563,9 @@ def _draw_film(
         spine.set(color=frame, linewidth=4)
 
 
+_COLOURS = {True: "tab:blue", False: "tab:orange"}  # of a film that passes, or is refused
+
+
 def _answer(
     is_accepted: bool,
 ) -> str:
@@ -571,17 +574,22 @@ def _answer(
 
 
 def _draw_answer(
-    axs: Iterable[Axes],  # k + 1 axes in a row
+    axs: Iterable[Axes],  # k + 2 axes in a row
     gate: Gate,
     film: Image.Image,
     title: str,  # what stands over the film
     verdict: Any,  # a row of `gate.nearest`, the film's
 ) -> None:
-    "Draw a film with the gate's answer, and beside it the training films that are the reason."
-    first, *others = axs
-    _draw_film(first, film, title, frame="tab:green" if verdict.accepted else "tab:red")
-    answer = f"{_answer(verdict.accepted)}: {verdict.stranger:.2f} (limit {gate.limit:.2f})"
-    first.set_xlabel(f"{answer}\nor else like: {verdict.other}", fontsize=8)
+    "Draw a film, the gate's answer, and the training films that are its reason."
+    first, words, *others = axs
+    colour = _COLOURS[verdict.accepted]
+    _draw_film(first, film, title, frame=colour)
+    in_words = (
+        f"stranger {verdict.stranger:.2f}\n(limit {gate.limit:.2f})\n\n"
+        f"or else like:\n{plain_text(verdict.other, 20)}\n\nnearest\ntraining films →"
+    )
+    words.text(0.05, 0.98, _answer(verdict.accepted), color=colour, weight="bold", va="top")
+    words.text(0.05, 0.83, in_words, fontsize=9, va="top")
     for ax, number, name in zip(others, verdict.numbers, verdict.nearest, strict=True):
         _draw_film(ax, gate.films[number] if gate.films else None, name)
 
@@ -600,7 +608,7 @@ def show_gate(
     gate: Gate,  # from `Gate.fit` or `Gate.load`
     films: Path | str | Image.Image | Iterable,  # a folder, a file, a film, or several
     titles: Iterable = (),  # what stands over each film; by default its file's name
-) -> Picture:  # films framed green (pass) or red (refused), and the training films nearest to each
+) -> Picture:  # a row per film: framed blue (passes) or orange (refused), and its nearest films
     "What the gate says about each film, and its reason; raises `BadFilm` or ValueError."
     if not isinstance(gate, Gate):
         raise ValueError(
@@ -612,16 +620,12 @@ def show_gate(
     images = [as_film(film) for film in films]  # read once, to be measured and to be drawn
     verdicts: list[Any] = list(gate.nearest(images).itertuples())
 
-    # A film takes k + 1 places in a row; where there are many films, two of them share a row.
-    per_row = 2 if len(films) > 3 else 1
-    places = gate.k + 1
-    fig, axs = new_figure(ceil(len(films) / per_row), per_row * places, size=(1.75, 2.3))
+    widths = [1, 0.7, *[1] * gate.k]  # of the film, the words, and the training films
+    fig, axs = new_figure(len(films), len(widths), size=(1.8, 2), width_ratios=widths)
     for ax in axs.flat:
         ax.axis("off")
-    panels = axs.reshape(-1, places)
-    # the last panel is left over where the films are odd in number
-    for panel, image, title, verdict in zip(panels, images, titles, verdicts, strict=False):
-        _draw_answer(panel, gate, image, title, verdict)
+    for row, image, title, verdict in zip(axs, images, titles, verdicts, strict=True):
+        _draw_answer(row, gate, image, title, verdict)
 
     words = [
         f"{title}: {_answer(verdict.accepted)}, {verdict.stranger:.2f}, "

@@ -14,8 +14,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from ipywidgets import HTML, Checkbox, Dropdown, FloatSlider, IntSlider, Layout, RadioButtons, VBox
-from matplotlib import colormaps
+from ipywidgets import (
+    HTML,
+    Checkbox,
+    Dropdown,
+    FloatSlider,
+    HBox,
+    IntSlider,
+    Layout,
+    RadioButtons,
+    VBox,
+)
 from PIL import Image, ImageDraw, ImageFont
 
 from .augment import film_tfms, show_augmented
@@ -43,29 +52,22 @@ def _resized(
     return np.asarray(image.resize((width, height), Image.Resampling.LANCZOS))
 
 
-def _mixed(
-    film: np.ndarray,  # greys from 0 to 255, shape (h, w)
-    colours: np.ndarray,  # from `overlay`: red, green, blue and opacity, 0 to 1, shape (h, w, 4)
-) -> np.ndarray:  # red, green and blue, 0 to 255, shape (h, w, 3)
-    "A film seen through a map's colours."
-    opacity = colours[..., 3:]
-    return 255 * colours[..., :3] * opacity + film[..., None] * (1 - opacity)
-
-
 def _colour_bar(
     scale: ColourScale,
     height: int,  # px
-) -> np.ndarray:  # red, green and blue, 0 to 255, shape (height, 14, 3)
-    "The colours of a map, the last of them on top."
-    colours = 255 * colormaps[scale.colormap](np.linspace(1, 0, height))[:, None, :3]
-    return np.repeat(colours, _BAR, axis=1)
+    opacity: float,  # of the map (0 to 1)
+) -> np.ndarray:  # red, green and blue, 0 to 1, shape (height, 14, 3)
+    "The colours of a map as they look on a middle grey, the last of them on top."
+    colours = scale.colormap(np.linspace(1, 0, height))[:, None, :3]
+    mixed = opacity * colours + (1 - opacity) * 0.5
+    return np.repeat(mixed, _BAR, axis=1)
 
 
 def _frame_png(
     film: np.ndarray,  # greys from 0 to 255, shape (h, w)
     heat: torch.Tensor,  # its map, of any size
     signed: bool,  # does the map also say what speaks against the class?
-    opacity: float,  # of the hottest place (0 to 1)
+    opacity: float,  # of the map (0 to 1)
     side: int,  # longer side of the film in the frame (px)
 ) -> bytes:
     "A film with its map laid over it, and the colour scale on its right, hottest on top."
@@ -75,12 +77,12 @@ def _frame_png(
 
     # from left to right: the film under its map, a white gap, the scale, white for the numbers
     pieces = [
-        _mixed(film, overlay(heat, (height, width), scale, opacity)),
-        np.full((height, _GAP, 3), 255),
-        _colour_bar(scale, height),
-        np.full((height, _NUMBERS, 3), 255),
+        overlay(heat, film, scale, opacity),
+        np.ones((height, _GAP, 3)),
+        _colour_bar(scale, height, opacity),
+        np.ones((height, _NUMBERS, 3)),
     ]
-    frame = Image.fromarray(np.hstack(pieces).round().astype(np.uint8))
+    frame = Image.fromarray((255 * np.hstack(pieces)).round().astype(np.uint8))
 
     # the values at the ends of the scale
     pen = ImageDraw.Draw(frame)
@@ -101,7 +103,7 @@ class _Choice(NamedTuple):
     method: str  # one of `METHODS`
     target: str  # class name
     block: int  # −8 to −1
-    opacity: float  # of the hottest place (0 to 1)
+    opacity: float  # of the map (0 to 1)
     difference: bool  # is the map of the strongest other class taken off?
 
 
@@ -138,6 +140,7 @@ class MapFrames:
         self.side = side
         self._maps: dict[tuple[int, str], dict] = {}  # those of a film and a method
         self._others: dict[tuple[int, str], int | None] = {}  # beside a film and a class
+        self._predictions: dict[int, str] = {}  # of each film that was asked for
         self._pngs: dict[_Choice, bytes] = {}
 
     def maps(
@@ -151,6 +154,17 @@ class MapFrames:
         if (film, method) not in self._maps:
             self._maps[film, method] = self._make_maps(film, method)
         return self._maps[film, method]
+
+    def prediction(
+        self,
+        film: int,  # which film (0 for the first)
+    ) -> str:  # a class name
+        "The class that the network names; raises ValueError."
+        self._check_film(film)
+        if film not in self._predictions:
+            found = map_films(self.learn, [self.films[film]])
+            self._predictions[film] = found.labels[0]
+        return self._predictions[film]
 
     def _check_film(self, film: int) -> None:
         "Raise ValueError unless there is a film of that number."
@@ -181,9 +195,9 @@ class MapFrames:
         self,
         film: int = 0,  # which film (0 for the first)
         method: str = "grad_cam",  # one of `METHODS`
-        target: str | None = None,  # class name; None: the first class
+        target: str | None = None,  # class name; None: the prediction
         block: int = -1,  # part of ResNet18's body, −8 (first) to −1 (last); 'cam' knows only −1
-        opacity: float = 0.7,  # of the hottest place (0 to 1)
+        opacity: float = 0.6,  # of the map (0 to 1)
         difference: bool = False,  # of the class and the strongest other one?
     ) -> Picture:  # film, map and colour scale; what they show is in the alternative text
         "One map over its film; raises ValueError."
@@ -191,7 +205,7 @@ class MapFrames:
         choice = _Choice(
             film,
             method,
-            target=self.vocab[0] if target is None else target,
+            target=self.prediction(film) if target is None else target,
             block=block if chosen.at_any_layer else -1,
             opacity=opacity,
             difference=difference,
@@ -239,7 +253,7 @@ class MapFrames:
         method = METHODS[choice.method]
         scale = colour_scale(heat, method.signed)
         if scale.is_empty:
-            message = "all zero: at this block the method finds nothing that speaks for this class"
+            message = "all zero: at this block the method finds nothing that speaks for it"
         else:
             message = (
                 f"the scale runs from {scale.low:.2g} (bottom) to {scale.high:.2g} (top); "
@@ -262,7 +276,7 @@ def _short_name(
 # %% ../nbs/23_widgets.ipynb #1e087a06
 _WIDE = dict(
     style=dict(description_width="110px"),
-    layout=Layout(width="440px", max_width="calc(100% - 4px)"),  # 2 px each side
+    layout=Layout(width="350px", max_width="calc(100% - 4px)"),  # 2 px each side
 )
 
 
@@ -283,8 +297,8 @@ def _in_html(
 def _connect(
     controls: dict[str, Any],  # name → widget with a value
     draw: Callable[..., str],  # from the values, by these names, to HTML
-) -> VBox:
-    "Controls above what they lead to, drawn anew when one of them changes."
+) -> HTML:
+    "What some controls lead to, drawn anew when one of them changes."
     out = HTML()
 
     def drawn() -> str:
@@ -300,7 +314,16 @@ def _connect(
     for control in controls.values():
         control.observe(update, "value")
     out.value = drawn()
-    return VBox([*controls.values(), out])
+    return out
+
+
+def _side_by_side(
+    controls: dict[str, Any],  # name → widget
+    out: HTML,  # what they lead to
+) -> HBox:
+    "Controls in a column, and what they lead to on their right, or below where there is no room."
+    wrapped = Layout(flex_flow="row wrap")
+    return HBox([VBox([*controls.values()]), out], layout=wrapped)
 
 
 def _slider(
@@ -340,11 +363,13 @@ def _menu(
 def cam_explorer(
     learn: Any,  # fastai Learner, as from `film_learner`
     films: Path | str | Image.Image | Iterable,  # a folder, a file, a film, or several
-    target: str | None = None,  # class to begin with; None: the first
+    target: str | None = None,  # class to begin with; None: the prediction for the first film
     difference: bool = False,  # begin with the map of the strongest other class taken off?
-) -> VBox:  # controls for film, method, class, block and opacity, and the film with its map
+) -> HBox:  # controls for film, method, class, block and opacity, and the film with its map
     "Move through the maps of some films; raises ValueError or `BadFilm`."
     frames = MapFrames(learn, films)
+    if target is None:
+        target = frames.prediction(0)
     for block in range(-8, 0):
         frames.frame(target=target, block=block, difference=difference)  # kept
 
@@ -360,7 +385,7 @@ def cam_explorer(
         target=_menu("Speaks for", class_options, target),
         difference=Checkbox(difference, description="minus the strongest other class", **_WIDE),
         block=_whole_slider("Block", -1, -8, -1),
-        opacity=_slider("Opacity", 0.7, 0, 1, 0.1),
+        opacity=_slider("Opacity", 0.6, 0, 1, 0.1),
     )
 
     def lock_block(change: Any) -> None:
@@ -370,14 +395,14 @@ def cam_explorer(
         return _picture_html(frames.frame(**choice))
 
     controls["method"].observe(lock_block, "value")
-    return _connect(controls, draw)
+    return _side_by_side(controls, _connect(controls, draw))
 
 # %% ../nbs/23_widgets.ipynb #e056be0d
 def augment_explorer(
     path: Path | str,  # a course folder
     size: int = 224,  # side of the square every film is squeezed to (px)
     n: int = 4,  # how many films (1 to 12)
-) -> VBox:  # controls for each change, and films before and after
+) -> HBox:  # controls for each change, and films before and after
     "Try out what augmentation does to some training films; raises ValueError or `BadFolder`."
     controls = dict(
         rotate=_slider("Rotate (°)", 10, 0, 90, 5),
@@ -393,7 +418,7 @@ def augment_explorer(
         dls = dataloaders(path, tfms=film_tfms(p=1.0, **changes), size=size)
         return _picture_html(show_augmented(dls, n, seed=look))
 
-    return _connect(controls, draw)
+    return _side_by_side(controls, _connect(controls, draw))
 
 # %% ../nbs/23_widgets.ipynb #51b12d5d
 def _verdict(
@@ -437,4 +462,5 @@ def quiz(
         return _verdict_html(_verdict(choice, options, answer, why))
 
     answers = RadioButtons(options=options, value=None, layout=Layout(width="auto"))
-    return VBox([HTML(f"<b>{escape(question)}</b>"), _connect(dict(choice=answers), draw)])
+    verdict = _connect(dict(choice=answers), draw)
+    return VBox([HTML(f"<b>{escape(question)}</b>"), answers, verdict])

@@ -152,18 +152,22 @@ def test_gate_notices_that_the_rule_has_changed(course):
 def test_shortcuts(toy, tmp_path, monkeypatch):
     monkeypatch.setattr(shortcuts, "simulated_course", lambda folder, train, seed: toy)
     none = shortcuts.Measure(networks=((shortcuts.RANDOM, shortcuts.MARKED),))
-    mixed = shortcuts.Measure(shortcuts.squeeze, marks=0.5, extra=(1, 1), networks=none.networks)
+    how = dict(marks=0.5, extra=(1, 1), are_extra_marked=True, networks=none.networks)
+    mixed = shortcuts.Measure(shortcuts.squeeze, **how)
     monkeypatch.setattr(shortcuts, "MEASURES", {"none": none, shortcuts.MIXED: mixed})
     monkeypatch.setattr(shortcuts, "IN_THE_TABLES", ["none"])
-    monkeypatch.setattr(shortcuts, "EPOCHS", {shortcuts.RANDOM: 1})
+    monkeypatch.setattr(shortcuts, "EPOCHS", 1)
+    monkeypatch.setattr(shortcuts, "NEW", 3)
     arguments = ("--films", ORIGINAL, "--seeds", "0", "--size", "64")
     arguments += ("--measures", "none", shortcuts.MIXED)
     made = run(shortcuts, tmp_path, *arguments)
     assert [row.fact for row in made["shortcuts_facts"]] == [*shortcuts.FACTS]
     assert [row.measure for row in made["shortcuts"]] == ["none", shortcuts.MIXED]
     for row in made["shortcuts"]:
-        assert (row.chests, row.abdomens) == (4, 4) and row.elsewhere == 8 + 12
-        assert 0 <= row.changed <= 8 and 0 < row.square < 0.1
+        assert (row.chests, row.abdomens) == (3, 3) and row.elsewhere == 6
+        assert 0 <= row.changed <= 6 and 0 < row.square < 0.1
+        assert 0 <= row.held_back_right <= row.held_back == 8
+        assert row.elsewhere_right == 3 - row.abd_called_chest + row.chest_called_chest
     forbid(shortcuts, "trained_by_fastai", monkeypatch)
     assert str(run(shortcuts, tmp_path, *arguments)) == str(made)  # nan is not equal to nan
 
@@ -493,7 +497,7 @@ def made_up_shortcuts(folder):
                 shortcuts.FACT_ROWS.keep(folder, rows)
             for start, on in how.networks:
                 for seed in (42, 0, 1):
-                    counts = (6, 5, 0, seed % 5, 6, 6, 3, 10, 76, 70, 4)
+                    counts = (100, 100, 0, seed % 5, 90, 80, 30, 11, 10, 76, 70, 4)
                     key = (films, measure, start, on, seed)
                     row = shortcuts.Network(*key, 128, *counts, 0.14, 0.02, 0.023, MADE)
                     shortcuts.NETWORKS.keep(folder, [row])

@@ -237,7 +237,7 @@ def test_is_it_cheating(tmp_path):
     assert all(len(text) > 20 for text in alternative_texts(done))
 
     tables = [html for html in outputs(done, "text/html") if not html.startswith("<img")]
-    examinations = [html for html in tables if "marker on abdomens" in html]
+    examinations = [html for html in tables if "abdomens with the square" in html]
     assert len(examinations) == 3  # two networks, and the one after the cure
     assert len(re.findall(r"of the heat on 2% of the film", printed)) == 2
 

@@ -508,6 +508,16 @@ class TestLesson:
             most = 65 if is_set_up else 40 if is_form(cell) else 8
             assert len(cell.source.split("\n")) <= most, cell.source
 
+    def test_what_has_nothing_to_set_is_folded(self, path):
+        "In JupyterLab too, so that a question is read before its answer: quizzes, plotting."
+        for cell in code_cells(path):
+            is_quiz = "quiz(" in cell.source
+            assert is_form(cell) or not is_quiz, cell.source
+            if is_form(cell):
+                has_nothing_to_set = "@param" not in cell.source
+                is_hidden = cell.metadata.get("jupyter", {}).get("source_hidden", False)
+                assert is_hidden == has_nothing_to_set, cell.source
+
     def test_one_set_up_cell_everywhere(self, path):
         def set_up(lesson):
             return [c.source for c in code_cells(lesson) if c.source.startswith("# @title Set up")]

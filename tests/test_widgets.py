@@ -30,7 +30,8 @@ def use_widgets(course):
     "What a person does with the widgets, without a browser."
     learn = film_learner(dataloaders(course, size=64, bs=4))
     explorer = cam_explorer(learn, f"{course}/val", "chest")
-    film, method, target, difference, block, opacity, out = explorer.children
+    controls, out = explorer.children
+    film, method, target, difference, block, opacity = controls.children
     seen = {out.value}
     steps = [
         (block, -5),
@@ -49,13 +50,14 @@ def use_widgets(course):
     assert 'alt="4 · ' in out.value
 
     tried = augment_explorer(course, size=64, n=2)
-    rotate, shift, zoom, exposure, warp, flip, look, out = tried.children
+    controls, out = tried.children
+    rotate, shift, zoom, exposure, warp, flip, look = controls.children
     for control, value in [(rotate, 45.0), (warp, 0.3), (flip, True), (look, 5)]:
         before = out.value
         control.value = value
         assert out.value != before, control
 
-    answers, verdict = quiz("Which?", ["a", "b"], "b", "Because.").children[1].children
+    _, answers, verdict = quiz("Which?", ["a", "b"], "b", "Because.").children
     assert answers.value is None
     answers.value = "b"
     assert "Yes. Because." in verdict.value

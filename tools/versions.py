@@ -66,7 +66,11 @@ class Lesson:
 
 LESSON_RUNS = [
     Lesson("01_first_classifier", dict(films="simulated", size=64, seed=1), figures=9),
-    Lesson("02_is_it_cheating", dict(films="simulated", size=32, epochs=1), figures=8),
+    Lesson(
+        "02_is_it_cheating",
+        dict(films="simulated", size=32, epochs=1, new_films=4),
+        figures=8,
+    ),
     Lesson("03_can_you_trust_it", dict(films="simulated", size=48, folds=2), figures=13),
     Lesson("05_how_a_film_is_made", dict(size=128), figures=12),
 ]
