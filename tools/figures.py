@@ -14,7 +14,7 @@ from random import Random
 
 import numpy as np
 from fastai.vision.all import Learner, no_random
-from PIL import Image, ImageDraw, ImageEnhance, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
 from rsna_cls import (
@@ -117,13 +117,10 @@ def grey(film: Image.Image | np.ndarray, size: tuple[int, int]) -> Image.Image:
 
 
 def heated(learn: Learner, film: Image.Image, label: str, size: tuple[int, int]) -> Image.Image:
-    "A film with its class activation map laid over it."
-    heat = cam(learn, film, label)[0].cpu()
-    shape = film.height, film.width
-    colours = overlay(heat, shape, colour_scale(heat, signed=False), opacity=0.75)
-    layer = Image.fromarray((255 * colours).round().astype(np.uint8), "RGBA")
-    under = ImageEnhance.Brightness(film).enhance(0.8).convert("RGBA")
-    return grey(Image.alpha_composite(under, layer), size)
+    "A film under the map of what speaks for a class rather than for the other."
+    heat = cam(learn, film, label, difference=True)[0].cpu()
+    mixed = overlay(heat, np.asarray(film), colour_scale(heat, signed=False))
+    return grey(Image.fromarray((255 * mixed).round().astype(np.uint8)), size)
 
 
 # --- what is drawn -------------------------------------------------------------------------------
@@ -138,7 +135,8 @@ def train(course: Path, size: int, weights: str | None, epochs: int) -> Learner:
 
 def train_on_marks(course: Path) -> Learner:
     "A network from random numbers, trained as in lesson 02."
-    learn = film_learner(dataloaders(course, tfms=film_tfms(), size=128, seed=SEED), None, SEED)
+    dls = dataloaders(course, tfms=film_tfms(), size=128, bs=16, seed=SEED)
+    learn = film_learner(dls, None, SEED)
     learn.dls.train.rng = Random(SEED)
     with no_random(SEED), learn.no_bar(), learn.no_logging():
         learn.fine_tune(10, 2e-3)
