@@ -37,7 +37,7 @@ from .loaders import class_names, dataloaders
 
 # %% ../nbs/23_widgets.ipynb #5556aa3e
 _GAP = 8  # between the film and the colour scale (px)
-_BAR = 14  # width of the colour scale (px)
+_BAR = 28  # width of the colour scale (px)
 _NUMBERS = 52  # room for the values beside it (px)
 
 
@@ -56,11 +56,11 @@ def _colour_bar(
     scale: ColourScale,
     height: int,  # px
     opacity: float,  # of the map (0 to 1)
-) -> np.ndarray:  # red, green and blue, 0 to 1, shape (height, 14, 3)
-    "The colours of a map as they look on a middle grey, the last of them on top."
+) -> np.ndarray:  # red, green and blue, 0 to 1, shape (height, 28, 3)
+    "The colours of a map, the last on top, as they look on film: on black (left) to white (right)."
     colours = scale.colormap(np.linspace(1, 0, height))[:, None, :3]
-    mixed = opacity * colours + (1 - opacity) * 0.5
-    return np.repeat(mixed, _BAR, axis=1)
+    greys = np.linspace(0, 1, _BAR)[None, :, None]
+    return opacity * colours + (1 - opacity) * greys
 
 
 def _frame_png(

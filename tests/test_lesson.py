@@ -206,7 +206,7 @@ class TestFirstClassifier:
         "All figures, no warning, the training that was asked for."
         printed = outputs(first_lesson, "stdout")
         images = [base64.b64decode(image) for image in outputs(first_lesson, "image/png")]
-        assert len(images) == 9
+        assert len(images) == 10
         assert all(image.startswith(b"\x89PNG") for image in images)
         assert "Ready:" in printed
         assert "random weights" in printed
