@@ -162,6 +162,7 @@ class MapFrames:
         "The class that the network names; raises ValueError."
         self._check_film(film)
         if film not in self._predictions:
+            self.maps(film, "grad_cam")  # refuses names that are not as many as the classes
             found = map_films(self.learn, [self.films[film]])
             self._predictions[film] = found.labels[0]
         return self._predictions[film]

@@ -147,12 +147,12 @@ def test_a_new_method_is_a_line_in_the_table(learn, course, monkeypatch, model_m
     assert show_cam(learn, films, method="toy").alt.startswith("Toy of 1 film: ")
 
     frames = MapFrames(learn, films)
-    shown = frames.frame(method="toy", block=-2)
+    shown = frames.frame(method="toy", target="abd", block=-2)
     assert ": Toy for abd at block −" in shown.alt
     assert torch.allclose(frames.maps(0, "toy")[-1][0], maps[0].cpu(), atol=1e-5)
     assert (-2 in frames.maps(0, "toy")) == toy.at_any_layer
 
-    controls = {box.description: box for box in cam_explorer(learn, films).children[:-1]}
+    controls = {box.description: box for box in cam_explorer(learn, films).children[0].children}
     controls["Method"].value = "toy"
     assert controls["Block"].disabled != toy.at_any_layer
 
@@ -188,7 +188,8 @@ def test_folders_are_not_named_for_they_may_bear_patients_names(learn, course, t
     film = folder / "film7.png"
     film.write_bytes(film_files(course / "test")[0].read_bytes())
     explorer = cam_explorer(learn, tmp_path)
-    menu, *_, out = explorer.children
+    controls, out = explorer.children
+    menu = controls.children[0]
     assert menu.options == (("1 · film7.png", 0),)
     assert "film7.png" in out.value
     assert "Doe^Jane" not in out.value
@@ -207,21 +208,21 @@ def test_names_are_no_html(learn, course, tmp_path, monkeypatch):
     assert "&lt;b&gt;1&amp;2.png" in out
 
     card = quiz(mean, [mean, "b"], "b", mean)
-    answers, verdict = card.children[1].children
+    asked, answers, verdict = card.children
     answers.value = mean
-    assert "<img" not in card.children[0].value + verdict.value
+    assert "<img" not in asked.value + verdict.value
 
 
 def test_a_method_that_the_model_does_not_allow_is_said_below_the_controls(learn, course):
     "In a notebook an error in a callback would be seen by nobody."
     learn.model[1] = create_head(512, 2)
-    controls = cam_explorer(learn, course / "test").children
-    out = controls[-1]
+    controls, out = cam_explorer(learn, course / "test").children
+    method = controls.children[1]
     assert "<img" in out.value
-    controls[1].value = "cam"
+    method.value = "cam"
     assert "<img" not in out.value
     assert "CAM needs a head of global average pooling" in out.value
-    controls[1].value = "hires_cam"
+    method.value = "hires_cam"
     assert "<img" in out.value
 
 
