@@ -145,10 +145,10 @@ class Network(NamedTuple):
     held_back_right: int  # of these, called right
     elsewhere: int  # films from elsewhere
     elsewhere_right: int  # of these, called right
-    hits: int  # marked abdomens whose hottest place for chest is the square, HiResCAM, block -3
+    hits: float  # marked abdomens whose hottest place for chest is the square, HiResCAM, block -3
     heat: float  # share of that heat on the square, mean over the marked abdomens
     heat_last: float  # the same in the last block
-    square: float  # the square's share of the film
+    square: float  # the square's share of the film; these four are nan where films are changed
     made: str
 
 
@@ -230,18 +230,20 @@ def calls_chest(learn: Any, films: list, change: Change, first: Change = as_film
 class OnSquare(NamedTuple):
     "How the heat for chest lies to the square, on abdomens that bear it."
 
-    hits: int  # films whose hottest place is the square
+    hits: float  # films whose hottest place is the square
     heat: float  # mean share of the heat on it
     square: float  # mean share of the film
 
 
 def heat_on_square(learn: Any, films: list, change: Change, block: int) -> OnSquare:
     "How HiResCAM's heat for chest rather than abdomen, at a block, lies to the square."
-    marked = [change(mark(film)) for film in films]
+    if change is not as_film:  # the square is then no longer where it was put
+        return OnSquare(np.nan, np.nan, np.nan)
+    marked = [mark(film) for film in films]
     squares = [np.asarray(mark(Image.new("L", film.size))) > 0 for film in marked]
     heat = hires_cam(learn, marked, "chest", block=block, difference=True)
     lies = relevance_mass(heat, squares)
-    hits = int(pointing_game(heat, squares)["hit"].sum())
+    hits = float(pointing_game(heat, squares)["hit"].sum())
     return OnSquare(hits, float(lies["mass"].mean()), float(lies["area"].mean()))
 
 
@@ -362,7 +364,7 @@ def pick(folder: Path, films: str, measure: str, weights: str, on: str) -> pd.Da
 
 def counts(numbers_of_seeds: pd.Series) -> str:
     "A number for each seed."
-    return ", ".join(str(number) for number in numbers_of_seeds)
+    return ", ".join(f"{number:.0f}" for number in numbers_of_seeds)
 
 
 def cell(runs: pd.DataFrame, column: str, of: str) -> str:
@@ -482,7 +484,6 @@ def numbers(folder: Path) -> dict[str, str]:
         careful = pick(folder, films, RANDOM_MARKS, RANDOM, MARKED)
         by_name[f"schooled_{films}"] = counts(schooled["changed"])
         by_name[f"changed_{films}"] = counts(unschooled["changed"])
-        by_name[f"control_{films}"] = counts(control["changed"])
         by_name[f"mixed_{films}"] = counts(mixed["changed"])
         by_name[f"half_{films}"] = counts(half["changed"])
         by_name[f"tied_{films}"] = counts(tied["changed"])
@@ -501,6 +502,8 @@ def numbers(folder: Path) -> dict[str, str]:
     mixed = pick(folder, SIMULATED, MIXED, RANDOM, MARKED)
     by_name["elsewhere_simulated"] = listed(unschooled["elsewhere_right"])
     by_name["elsewhere_mixed_simulated"] = listed(mixed["elsewhere_right"])
+    tied = pick(folder, SIMULATED, MARKED_MIXED, RANDOM, MARKED)
+    by_name["elsewhere_tied_simulated"] = listed(tied["elsewhere_right"])
     by_name["elsewhere_n_simulated"] = str(unschooled["elsewhere"].iloc[0])
     return by_name
 

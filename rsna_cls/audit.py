@@ -299,6 +299,7 @@ _SEVERITIES = dict(high=("D", "tab:red"), medium=("s", "tab:orange"), low=("o", 
 _MARKERS = "os^Dv"  # of the classes
 _POINT = 30  # of a single film (square points); of n films at most `_LARGEST` times as much
 _LARGEST = 20
+_NAMED = 4  # classes of one size whose numbers stand beside the point at most
 _COUNTED = 5  # films of one class and size from which their number stands beside the point
 
 
@@ -348,7 +349,7 @@ def _show_sizes(
             if n >= _COUNTED:
                 in_words.setdefault(size, []).append(plain_text(f"{n} {label}"))
     for size, words in in_words.items():
-        text = ", ".join(words)
+        text = "\n".join(words[:_NAMED])
         ax.annotate(text, size, (-16, 0), textcoords="offset points", ha="right", va="center")
     ax.margins(0.12)
     ax.set(xlabel="width (pixels)", ylabel="height (pixels)", title="sizes")

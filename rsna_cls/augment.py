@@ -197,8 +197,8 @@ def show_augmented(
         raise ValueError("there are no training films here: a model that was loaded has none")
     with no_random(seed):
         drawn = np.random.permutation(len(dls.train_ds))
-        numbers_of_classes = [int(dls.train_ds.tls[1][int(number)]) for number in drawn]
-        chosen = drawn[_classes_in_turn(numbers_of_classes)[:n]]
+        class_of_each = [int(dls.train_ds.tls[1][int(number)]) for number in drawn]
+        chosen = drawn[_classes_in_turn(class_of_each)[:n]]
         items = [dls.train.do_item(int(number)) for number in chosen]
         batch = to_device(dls.train.do_batch(items), dls.device)
         # fastai tells the transforms which of the two they are for when it begins to draw batches.

@@ -62,8 +62,8 @@ def film_views(
     return _to_greys(torch.cat(list(film_batches(learn, films))))
 
 # %% ../nbs/16_camshow.ipynb #014feb84
-_FOR = colormaps["inferno"]
-_FOR_AND_AGAINST = LinearSegmentedColormap.from_list(
+_COLOURS_FOR = colormaps["inferno"]
+_COLOURS_FOR_AND_AGAINST = LinearSegmentedColormap.from_list(
     "blue to yellow, through black",
     ["#a8e0ff", "#2f8fe0", "#0b3f8f", "#000000", "#8f1f00", "#f07a10", "#ffe070"],
 )
@@ -90,8 +90,8 @@ def colour_scale(
     heat = finite_maps(heat)
     high = float(heat.abs().max())
     if signed and high:
-        return ColourScale(_FOR_AND_AGAINST, -high, high)
-    return ColourScale(_FOR_AND_AGAINST if signed else _FOR, 0.0, high)
+        return ColourScale(_COLOURS_FOR_AND_AGAINST, -high, high)
+    return ColourScale(_COLOURS_FOR_AND_AGAINST if signed else _COLOURS_FOR, 0.0, high)
 
 
 def _smooth(
@@ -114,8 +114,8 @@ def overlay(
     greys = np.repeat(film[..., None] / 255, 3, axis=2)
     if scale.is_empty:
         return greys
-    heights = np.interp(_smooth(heat, film.shape), (scale.low, scale.high), (0, 1))
-    colours = scale.colormap(heights)[..., :3]
+    places = np.interp(_smooth(heat, film.shape), (scale.low, scale.high), (0, 1))  # on the scale
+    colours = scale.colormap(places)[..., :3]
     return opacity * colours + (1 - opacity) * greys
 
 # %% ../nbs/16_camshow.ipynb #7124578c
@@ -136,8 +136,8 @@ def hottest_place(
     )
 
 # %% ../nbs/16_camshow.ipynb #ef79aca3
-_ALL_ZERO = "all zero: at this layer\nthe method finds nothing\nthat speaks for it"
-_LINES = (0.25, 0.5, 0.75)  # of the hottest place: where lines of equal heat are drawn
+_ALL_ZERO = "all zero: at this layer\nthe method finds nothing\nthat speaks for the class"
+_LINES = (0.25, 0.5, 0.75)  # of the largest value, for or against: where lines are drawn
 
 
 def _draw_film(
@@ -179,16 +179,16 @@ def _draw_lines(
     scale: ColourScale,
 ) -> None:
     "Draw lines of equal heat, in the colours of their values, with a white seam; below 0 dashed."
-    if scale.is_empty:
+    if scale.is_empty or min(shape) < 2:  # no line has room on a film of one row
         return
     smooth = _smooth(heat, shape)
     for share in _LINES:
         for value, style in ((share * scale.high, "solid"), (-share * scale.high, "dashed")):
             if smooth.min() < value < smooth.max():
                 place = (value - scale.low) / (scale.high - scale.low)
-                ax.contour(smooth, [value], colors="white", linewidths=3.2)
-                line = ax.contour(smooth, [value], colors=[scale.colormap(place)], linewidths=1.8)
-                line.set(linestyle=style)
+                colour = scale.colormap(place)
+                ax.contour(smooth, [value], colors="white", linewidths=3.2, linestyles="solid")
+                ax.contour(smooth, [value], colors=[colour], linewidths=1.8, linestyles=style)
 
 
 def _draw_colour_bar(

@@ -584,9 +584,10 @@ def _draw_answer(
     first, words, *others = axs
     colour = _COLOURS[verdict.accepted]
     _draw_film(first, film, title, frame=colour)
+    other = plain_text(verdict.other.replace(", ", ",\n"), 20)  # such as 'itself, turned by 90°'
     in_words = (
         f"stranger {verdict.stranger:.2f}\n(limit {gate.limit:.2f})\n\n"
-        f"or else like:\n{plain_text(verdict.other, 20)}\n\nnearest\ntraining films →"
+        f"or else like:\n{other}\n\nnearest\ntraining films →"
     )
     words.text(0.05, 0.98, _answer(verdict.accepted), color=colour, weight="bold", va="top")
     words.text(0.05, 0.83, in_words, fontsize=9, va="top")

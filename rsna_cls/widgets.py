@@ -254,7 +254,7 @@ class MapFrames:
         method = METHODS[choice.method]
         scale = colour_scale(heat, method.signed)
         if scale.is_empty:
-            message = "all zero: at this block the method finds nothing that speaks for it"
+            message = "all zero: at this block the method finds nothing that speaks for the class"
         else:
             message = (
                 f"the scale runs from {scale.low:.2g} (bottom) to {scale.high:.2g} (top); "
