@@ -691,8 +691,8 @@ def _draw_reliability(
             fontsize=9,
         )
     ax.set(
-        xlim=(least, 1),
-        ylim=(0, 1),
+        xlim=(least - 0.03, 1.03),
+        ylim=(-0.1, 1.03),  # room for the number below a dot at 0
         xlabel="probability it gives its answer\n(numbers: films in a bin)",
         ylabel="share that is right",
         title=title,
