@@ -115,6 +115,7 @@ def _last_inputs(
 
 # %% ../nbs/11_finetune.ipynb #906b9e02
 _MOST_STEPS = 100
+_MOST_EVALUATIONS = 26  # of the loss in one step: torch's usual line search has 25, after the first
 _LEAST_GAIN = 1e-4  # after a step that lowers the loss by a smaller share there is one more
 
 
@@ -156,8 +157,14 @@ def _converge(
 ) -> list[_Row]:  # one for the beginning, and one for each step
     "Train a layer until a step has brought next to nothing."
     films = len(training.targets)
-    # One iteration a step, so that each can be written down.
-    optimiser = torch.optim.LBFGS(layer.parameters(), max_iter=1, line_search_fn="strong_wolfe")
+    # One iteration a step, so that each can be written down. Its line search needs evaluations of
+    # its own: from torch 2.14 it gets what `max_eval` leaves, which is none where that is not set.
+    optimiser = torch.optim.LBFGS(
+        layer.parameters(),
+        max_iter=1,
+        max_eval=_MOST_EVALUATIONS,
+        line_search_fn="strong_wolfe",
+    )
 
     def loss_and_gradient() -> Tensor:
         optimiser.zero_grad()

@@ -32,6 +32,7 @@ from rsna_cls import (
 from rsna_cls.learner import weights_digest
 
 lr = importlib.import_module("rsna_cls.lr")
+finetune = importlib.import_module("rsna_cls.finetune")
 pytestmark = pytest.mark.slow(seconds=5)
 
 
@@ -213,3 +214,19 @@ def test_the_recipe_on_the_real_films(real, weights, least, seed):
         accuracy = score(predict(learn, real / folder), positive="chest").table.iloc[0]
         print(f"{weights}, seed {seed}, {folder}: {accuracy.k} of {accuracy.n}")
         assert accuracy.k >= fewest
+
+
+def test_the_last_layer_finds_its_optimum_from_every_start(learn):
+    """The penalised loss has one minimum only, so where it begins cannot matter.
+
+    With `max_iter=1` alone, torch 2.14 searches along no line: some layers stayed where they were."""
+    torch.manual_seed(0)
+    targets = torch.arange(40) % 2
+    inputs = torch.rand(40, 512) + 0.2 * targets[:, None] * torch.rand(512)
+    films = finetune._LastInputs(inputs, targets)
+    ends = []
+    for seed in range(60):
+        torch.manual_seed(seed)
+        layer = torch.nn.Linear(512, 2)
+        ends.append(finetune._converge(learn, layer, films, films)[-1].train_loss)
+    assert max(ends) < 1.05 * min(ends)
