@@ -73,6 +73,7 @@ from .learner import build_learner as build_learner
 from .learner import check_classes as check_classes
 from .learner import check_learner as check_learner
 from .learner import check_trainable as check_trainable
+from .learner import embedded_learner as embedded_learner
 from .learner import EMBEDDED_WEIGHTS as EMBEDDED_WEIGHTS
 from .learner import evaluation_mode as evaluation_mode
 from .learner import features as features

@@ -36,6 +36,14 @@ from .writing import explaining_disk_errors, new_file, new_folder
 class FetchError(RuntimeError):
     "A source of films that cannot be reached, or that is not what it should be."
 
+    def __init__(
+        self,
+        words: str,  # what went wrong, and what helps
+        reason: str = "",  # the same in few words, without an address; '': the words themselves
+    ):
+        super().__init__(words)
+        self.reason = reason or words
+
 # %% ../nbs/04_fetch.ipynb #65b05b33
 class Source(NamedTuple):
     "Where a zip of films is kept, and how to know that it is the right one."
@@ -127,7 +135,9 @@ def _ask(
     try:
         answer = requests.get(url, stream=True, timeout=_ANSWER_SECONDS)
     except requests.RequestException as error:
-        raise FetchError(f"no connection ({type(error).__name__})") from None
+        is_plain = type(error) is requests.ConnectionError
+        kind = "" if is_plain else f" ({type(error).__name__})"
+        raise FetchError(f"no connection to the internet{kind}") from None
     with answer:
         if not answer.ok:
             raise FetchError(f"the server answered {answer.status_code} {answer.reason}")
@@ -204,19 +214,21 @@ def download(
     "Download a file, check it, and only then give it its name; raises `FetchError`."
     problem = _no_answer(url)
     if problem:
-        raise FetchError(f"{name} could not be downloaded from {url}: {problem}.")
+        raise FetchError(f"{name} could not be downloaded from {url}: {problem}.", problem)
 
     print(f"Downloading {name} from {urlsplit(url).hostname} …")
     with new_file(file, FetchError) as arrived:
         problem = _transfer(url, arrived)
         if problem:
             raise FetchError(
-                f"{name}: the download from {url} broke off ({problem}). Please try again."
+                f"{name}: the download from {url} broke off ({problem}). Please try again.",
+                f"the download broke off ({problem})",
             )
         if not is_right(arrived):
             raise FetchError(
                 f"{name}: what {url} sent is not the expected file (its checksum differs), "
-                "so it was thrown away."
+                "so it was thrown away.",
+                "what the server sent is not the expected file",
             )
     return file
 
@@ -847,7 +859,8 @@ def _first_available() -> _Found:
     try:
         fetched = _from_source("rsna")
     except FetchError as error:
-        return _Found(embedded_films(), f"{_SIMULATED}, because {error}")
+        why = f"because the original ones could not be fetched: {error.reason}"
+        return _Found(embedded_films(), f"{_SIMULATED}, {why}")
     origin = "just downloaded" if fetched.is_new else "from the cache"
     return _Found(fetched.path, f"the original films, {origin}")
 

@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['EMBEDDED_WEIGHTS', 'NO_NUMBERS', 'BadModel', 'read_tensors', 'tensors_of', 'pretrained_resnet18', 'weights_digest',
            'film_lines', 'film_size', 'TrainingRecord', 'recorded_training', 'check_classes', 'check_learner',
-           'check_trainable', 'build_learner', 'film_learner', 'unwrapped', 'sole_use', 'evaluation_mode', 'as_written',
-           'FilmAnswers', 'film_answers', 'of_both_classes', 'judges_each_class', 'network_batches', 'features']
+           'check_trainable', 'build_learner', 'film_learner', 'embedded_learner', 'unwrapped', 'sole_use',
+           'evaluation_mode', 'as_written', 'FilmAnswers', 'film_answers', 'of_both_classes', 'judges_each_class',
+           'network_batches', 'features']
 
 # %% ../nbs/08_learner.ipynb #06657040
 import hashlib
@@ -38,7 +39,7 @@ from fastai.vision.all import (
     vision_learner,
 )
 from PIL import Image
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -48,6 +49,7 @@ from .fetch import FetchError, download
 from rsna_cls.loaders import (
     check_batch,
     class_names,
+    empty_dataloaders,
     film_batches,
     film_tensor,
     read_in_batches,
@@ -452,6 +454,36 @@ def film_learner(
     with no_random(seed):
         learn = build_learner(dls, weights)
     print(f"ResNet18 with {_describe_weights(weights)}, on {dls.device}.")
+    return learn
+
+# %% ../nbs/08_learner.ipynb #5eaaaea0
+_CLASSES = ["abd", "chest"]  # of the course's folders, in the order of their names
+
+
+def _taught_rows(
+    file: Path,  # embedded weights
+    classes: list[str],  # kinds of film that they were taught
+) -> dict[str, torch.Tensor]:  # weight: shape (classes, 512); bias: shape (classes,)
+    "The rows of the last layer that name these kinds."
+    with safe_open(file, "pt") as stored:
+        kinds = stored.metadata()["fc"].split()
+        rows = [kinds.index(name) for name in classes]
+        return {part: stored.get_tensor(f"fc.{part}")[rows].float() for part in ("weight", "bias")}
+
+
+def embedded_learner(
+    size: int = 160,  # side of the square that films are squeezed to (px, 32 to 1024)
+) -> Learner:  # ready to predict, without films; the classes are abd and chest
+    "The network that comes with the library, taught with simulated films; raises ValueError."
+    with no_random():
+        learn = build_learner(empty_dataloaders(_CLASSES, size), "simulated")
+    learn.model[1][-1].load_state_dict(_taught_rows(EMBEDDED_WEIGHTS["simulated"], _CLASSES))
+    learn.model.eval()
+
+    # Its films are the simulator's, of which a model's card keeps no list.
+    weights = weights_digest(learn.model.state_dict())
+    learn.training_record = TrainingRecord(weights, list(_CLASSES), size, is_known=False)
+    print(f"ResNet18 that has learned from simulated films, on {learn.dls.device}.")
     return learn
 
 # %% ../nbs/08_learner.ipynb #d4000001
