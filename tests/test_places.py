@@ -188,9 +188,9 @@ class TestVSCode:
         assert [need for need in needs if need] == []
 
     def test_no_picture_is_lost_without_widgets(self, in_vs_code):
-        "Ten pictures are there without any program; so no widget captured one."
+        "Twelve pictures are there without any program; so no widget captured one."
         shown = [output.get("data", {}) for output in outputs(in_vs_code)]
-        assert sum("image/png" in data for data in shown) == 10
+        assert sum("image/png" in data for data in shown) == 12
         state = in_vs_code.metadata.widgets["application/vnd.jupyter.widget-state+json"]["state"]
         models = {model["model_name"] for model in state.values()}
         assert models.isdisjoint({"OutputModel", "FileUploadModel"})

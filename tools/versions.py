@@ -65,7 +65,7 @@ class Lesson:
 
 
 LESSON_RUNS = [
-    Lesson("01_first_classifier", dict(films="simulated", size=64, seed=1), figures=10),
+    Lesson("01_first_classifier", dict(films="simulated", size=64, seed=1), figures=12),
     Lesson(
         "02_is_it_cheating",
         dict(films="simulated", size=32, epochs=1, new_films=4),
