@@ -335,13 +335,37 @@ def test_a_demo_without_its_films_says_so_in_a_sentence(tmp_path):
     said = done.stderr.splitlines()
     assert done.returncode == 1 and len(said) == 2, done.stderr
     assert said[0] == f"FetchError: there is no folder or zip at {tmp_path / 'no_such.zip'}"
-    assert "The lesson stopped at its cell [4]" in said[1]
+    assert "The lesson stopped at its cell [3]" in said[1]
 
 
-@pytest.mark.slow(seconds=90)
+def check_claims(folder):
+    "What lesson 01 says one should see, as far as it can be computed, in an executed lesson."
+    lesson = read(folder / "01_first_classifier.ipynb")
+    printed = outputs(lesson, "stdout")
+
+    # "Chest and abdomen are right", and no number says that the elbow's answer is nonsense.
+    answers = re.findall(r"^\S+: (\w+), probability ([01]\.\d\d)$", printed, re.M)
+    assert [said for said, _ in answers[:2]] == ["chest", "abd"]
+    assert len(answers) == 3 and float(answers[2][1]) > 0.9
+
+    # Who begins with other pictures gets nearly all right; who begins with nothing, no more.
+    right = re.findall(r"all layers, epoch 1 of 1: .* (\d+) of 10 right", printed)
+    learned, unschooled = map(int, right)
+    assert learned >= 9 and unschooled <= learned
+
+    # One picture is there twice; some of the heat lies on black; the gate turns the elbow away.
+    assert "10 files, 9 different films" in printed
+    assert int(re.search(r"(\d+)% of the heat on black", printed)[1]) > 0
+    gate = next(table for table in outputs(lesson, "text/html") if "accepted" in table)
+    elbow = next(row for row in gate.split("<tr>") if "elbow" in row)
+    assert "False" in elbow
+
+
+@pytest.mark.slow(seconds=60)
 def test_demo_on_the_real_films(real, tmp_path):
-    "Found through RSNA_CLS_DATA. (The same recipe at full size is tried in test_finetune.)"
-    report, line, page = demo(tmp_path, "--size", "112")
+    "Found through RSNA_CLS_DATA, at full size."
+    report, line, page = demo(tmp_path)
+    check_claims(tmp_path)
     assert re.fullmatch(LAST_LINE, line), line
     check_page(page)
     assert report["validation"]["n"] == 10 and report["validation"]["k"] >= 9
@@ -350,10 +374,11 @@ def test_demo_on_the_real_films(real, tmp_path):
     assert "10 files, 9 different films" in page
 
 
-@pytest.mark.slow(seconds=40)
+@pytest.mark.slow(seconds=60)
 def test_demo_without_any_data(tmp_path, cache, offline):
-    "Nothing at hand, no network: the simulated films."
-    report, line, page = demo(tmp_path, "--size", "48", RSNA_CLS_DATA="")
+    "Nothing at hand, no network: the simulated films, at full size."
+    report, line, page = demo(tmp_path, RSNA_CLS_DATA="")
+    check_claims(tmp_path)
     assert line.startswith("demo: films=simulated weights=other_films"), line
     check_page(page)
     assert "different films" in page

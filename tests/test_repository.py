@@ -479,9 +479,33 @@ SKELETON = [
 HABITS = ("Predict before you run", "At the viewbox", "You should see", "Upload no patient data")
 
 
+def explained_words(path):
+    "The list of words at a lesson's end: word → what it means there."
+    lists = [cell.source for cell in read(path).cells if cell.source.startswith("## Words")]
+    rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", "\n".join(lists), re.M)
+    return dict(rows[1:])  # without the table's head
+
+
 def is_form(cell):
     "Whether Colab shows a cell as a form, its code folded away."
     return cell.source.startswith("# @title ") and cell.metadata.get("cellView") == "form"
+
+
+def test_the_whole_game_comes_first():
+    "A film is classified and its map drawn within 300 words and three cells of lesson 01."
+    words, cells = 0, 0
+    for cell in read(LESSONS[0]).cells:
+        if cell.cell_type == "code":
+            cells += 1
+            if "show_cam(" in cell.source:
+                break
+            continue
+        prose = re.sub(
+            r"<details>.*?</details>|<!--.*?-->|\]\([^)]*\)", "", cell.source, flags=re.S
+        )
+        words += len(re.findall(r"[\w’'-]+", prose))
+    assert cells == 3 and words <= 300
+    assert len(explained_words(LESSONS[0])) >= 15
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.name)
@@ -526,6 +550,13 @@ class TestLesson:
         assert "--no-deps" in set_up(path)[0] and "-U" not in set_up(path)[0]
         folded = [c.metadata for c in code_cells(path) if c.source == set_up(path)[0]]
         assert folded == [{"cellView": "form", "jupyter": {"source_hidden": True}}]
+
+    def test_words_are_explained_alike(self, path):
+        "A word in the lesson's list has one meaning in all lessons."
+        mine = explained_words(path)
+        for other in LESSONS:
+            theirs = explained_words(other)
+            assert all(mine[word] == theirs[word] for word in mine.keys() & theirs.keys())
 
     def test_parameters_cell(self, path):
         tagged = [c for c in code_cells(path) if "parameters" in c.metadata.get("tags", [])]
