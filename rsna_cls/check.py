@@ -39,7 +39,7 @@ def _lack(
 
 # %% ../nbs/25_check.ipynb #6e328117
 _DEVICES = {"cuda": "a GPU", "mps": "this Mac's GPU"}  # PyTorch's word, and ours
-_NO_GPU = "no GPU: everything works, training takes a few minutes"
+_NO_GPU = "no GPU, and none is needed"
 
 
 def _check_requirements() -> None:

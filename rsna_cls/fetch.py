@@ -135,9 +135,8 @@ def _ask(
     try:
         answer = requests.get(url, stream=True, timeout=_ANSWER_SECONDS)
     except requests.RequestException as error:
-        is_plain = type(error) is requests.ConnectionError
-        kind = "" if is_plain else f" ({type(error).__name__})"
-        raise FetchError(f"no connection to the internet{kind}") from None
+        host = urlsplit(url).hostname
+        raise FetchError(f"no connection to {host} ({type(error).__name__})") from None
     with answer:
         if not answer.ok:
             raise FetchError(f"the server answered {answer.status_code} {answer.reason}")
@@ -831,7 +830,8 @@ def _from_source_or_advice(
             f"By hand: download {SOURCES[name].url} on any computer "
             f"and put it at {_zip_by_hand(name)}\n"
             "Or use other films: fetch_data('simulated') needs no network; "
-            "fetch_data('my_folder') or fetch_data('my_films.zip') takes your own."
+            "fetch_data('my_folder') or fetch_data('my_films.zip') takes your own.",
+            error.reason,
         ) from None
 
 # %% ../nbs/04_fetch.ipynb #da4ff778

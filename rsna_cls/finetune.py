@@ -158,7 +158,7 @@ def _converge(
     "Train a layer until a step has brought next to nothing."
     films = len(training.targets)
     # One iteration a step, so that each can be written down. Its line search needs evaluations of
-    # its own: from torch 2.14 it gets what `max_eval` leaves, which is none where that is not set.
+    # its own: torch 2.14 gives it what `max_eval` leaves, nothing after the first try if not set.
     optimiser = torch.optim.LBFGS(
         layer.parameters(),
         max_iter=1,

@@ -135,7 +135,7 @@ def _read_imagenet() -> dict[str, torch.Tensor]:
         try:
             download(_IMAGENET, file, _is_intact, f"{file.name}, ImageNet's ResNet18")
         except FetchError as error:
-            raise FetchError(f"{error}{advice}") from None
+            raise FetchError(f"{error}{advice}", error.reason) from None
     if not _is_intact(file):
         raise BadModel(f"{file} is damaged (its checksum differs): please delete it.{advice}")
     try:
@@ -474,16 +474,16 @@ def _taught_rows(
 def embedded_learner(
     size: int = 160,  # side of the square that films are squeezed to (px, 32 to 1024)
 ) -> Learner:  # ready to predict, without films; the classes are abd and chest
-    "The network that comes with the library, taught with simulated films; raises ValueError."
+    "The weights `simulated` with their own names for chest and abdomen; raises ValueError."
     with no_random():
         learn = build_learner(empty_dataloaders(_CLASSES, size), "simulated")
     learn.model[1][-1].load_state_dict(_taught_rows(EMBEDDED_WEIGHTS["simulated"], _CLASSES))
     learn.model.eval()
 
-    # Its films are the simulator's, of which a model's card keeps no list.
-    weights = weights_digest(learn.model.state_dict())
-    learn.training_record = TrainingRecord(weights, list(_CLASSES), size, is_known=False)
-    print(f"ResNet18 that has learned from simulated films, on {learn.dls.device}.")
+    # As with `film_learner`, what the embedded weights learned from before is not in the record.
+    digest = weights_digest(learn.model.state_dict())
+    learn.training_record = TrainingRecord(digest, list(_CLASSES))
+    print(f"ResNet18 as it learned from simulated films ('simulated'), on {learn.dls.device}.")
     return learn
 
 # %% ../nbs/08_learner.ipynb #d4000001

@@ -448,12 +448,21 @@ class TestIsItCheating(EveryLesson):
 
 
 @pytest.mark.slow(seconds=80)
-class TestCanYouTrustIt(EveryLesson):
+class TestHowSure(EveryLesson):
     "Lesson 03."
 
-    name = "03_can_you_trust_it.ipynb"
-    pictures = 13
-    quizzes = 2
+    name = "03_how_sure.ipynb"
+    pictures = 5
+    quizzes = 1
+
+
+@pytest.mark.slow(seconds=80)
+class TestWhereItEnds(EveryLesson):
+    "Lesson 04."
+
+    name = "04_where_it_ends.ipynb"
+    pictures = 8
+    quizzes = 1
 
 
 @pytest.mark.slow(seconds=60)

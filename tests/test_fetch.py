@@ -426,6 +426,9 @@ def test_auto_falls_back_and_says_so(cache, offline, capsys):
     printed = capsys.readouterr().out
     assert "simulated" in printed
     assert "could not be fetched: no " in printed  # connection, or answer
+    with pytest.raises(FetchError, match="By hand") as caught:
+        fetch_data("rsna")
+    assert caught.value.reason in printed
     assert "http" not in printed  # an address helps nobody who has asked for none
 
 

@@ -219,13 +219,13 @@ def test_the_recipe_on_the_real_films(real, weights, least, seed):
 def test_the_last_layer_finds_its_optimum_from_every_start(learn):
     """The penalised loss has one minimum only, so where it begins cannot matter.
 
-    With `max_iter=1` alone torch 2.14 searches along no line: some layers stayed as they were."""
+    With `max_iter=1` alone torch 2.14 tries one step only: some layers stayed as they were."""
     torch.manual_seed(0)
     targets = torch.arange(40) % 2
     inputs = torch.rand(40, 512) + 0.2 * targets[:, None] * torch.rand(512)
     films = finetune._LastInputs(inputs, targets)
     ends = []
-    for seed in range(60):
+    for seed in range(20):
         torch.manual_seed(seed)
         layer = torch.nn.Linear(512, 2)
         ends.append(finetune._converge(learn, layer, films, films)[-1].train_loss)

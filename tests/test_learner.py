@@ -34,6 +34,8 @@ from rsna_cls import (
     BadModel,
     FetchError,
     dataloaders,
+    embedded_films,
+    embedded_learner,
     evaluation_mode,
     features,
     film_files,
@@ -41,7 +43,9 @@ from rsna_cls import (
     fine_tune,
     grad_cam,
     load_film,
+    load_model,
     predict,
+    save_model,
     simulate_film,
     weights_digest,
 )
@@ -394,3 +398,24 @@ def test_features_read_each_film_once(course, monkeypatch):
     one_by_one = features([load_film(film) for film in films], sizes=(64, 96), blocks=2, bs=1)
     for array, other in zip(found, one_by_one, strict=True):
         np.testing.assert_allclose(array, other, atol=1e-5)
+
+
+def test_the_embedded_learner_answers_at_once():
+    "On the embedded validation films, none of which it has learned from."
+    films = predict(embedded_learner(96), embedded_films() / "val")
+    assert list(films["prediction"]) == list(films["truth"])
+
+
+def test_the_embedded_learner_is_kept_and_taught_like_any_other(course, tmp_path):
+    learn = embedded_learner(48)
+    again = load_model(save_model(learn, tmp_path / "kept"))
+    film = film_files(course)[:1]
+    answers = [predict(model, film)["abd"].item() for model in (learn, again)]
+    assert answers[0] == pytest.approx(answers[1], abs=1e-4)
+    assert again.card["epochs"] is None  # of its films there is no list
+
+    learn.dls = dataloaders(course, size=48, bs=4)
+    fine_tune(learn, 1)
+    assert load_model(save_model(learn, tmp_path / "taught")).card["epochs"] == 2
+    with pytest.raises(ValueError, match="from 32 to 1024"):
+        embedded_learner(31)

@@ -249,16 +249,15 @@ def test_is_it_cheating(tmp_path):
     assert with_bars > before + 10  # the cure's own shortcut
 
 
-@pytest.mark.slow(seconds=60)
-def test_can_you_trust_it(tmp_path):
+@pytest.mark.slow(seconds=50)
+def test_how_sure(tmp_path):
     """Lesson 03 and its folded code at a small size.
 
-    Every figure has its alternative text, numbers can be worked out by hand, and the ladder of
-    surprises has both ends."""
-    done, n_blocks = run_with_blocks(tmp_path, "03_can_you_trust_it")
+    Every figure has its alternative text, and numbers can be worked out by hand."""
+    done, n_blocks = run_with_blocks(tmp_path, "03_how_sure")
     printed = outputs(done, "stdout")
-    assert n_blocks >= 6
-    assert len(outputs(done, "image/png")) == 13
+    assert n_blocks >= 4
+    assert len(outputs(done, "image/png")) == 5
     assert all(len(text) > 30 for text in alternative_texts(done))
 
     assert "10 of 10 right: compatible with 72 to 100 %" in printed
@@ -267,9 +266,22 @@ def test_can_you_trust_it(tmp_path):
     folds = re.findall(r"seed \d+, fold \d of 2: \d+ of \d+ right", printed)
     assert len(folds) == 6  # two seeds, and the unschooled network
 
+
+@pytest.mark.slow(seconds=50)
+def test_where_it_ends(tmp_path):
+    """Lesson 04 and its folded code at a small size.
+
+    Every figure has its alternative text, and the ladder of surprises has both ends."""
+    done, n_blocks = run_with_blocks(tmp_path, "04_where_it_ends")
+    printed = outputs(done, "stdout")
+    assert n_blocks >= 3
+    assert len(outputs(done, "image/png")) == 8
+    assert all(len(text) > 30 for text in alternative_texts(done))
+
     refused = re.search(r"refused by the gate: (.*)", printed)[1].split(", ")
     assert {"elbow", "hand", "photograph", "inverted"} <= set(refused)
     assert "blurred" not in refused
+    assert re.search(r"internal testing: 2 folds: [01]\.\d\d", printed)
 
 
 @pytest.mark.slow(seconds=20)
@@ -348,10 +360,9 @@ def check_claims(folder):
     assert [said for said, _ in answers[:2]] == ["chest", "abd"]
     assert len(answers) == 3 and float(answers[2][1]) > 0.9
 
-    # Who begins with other pictures gets nearly all right; who begins with nothing, no more.
+    # Who begins with other pictures gets nearly all right.
     right = re.findall(r"all layers, epoch 1 of 1: .* (\d+) of 10 right", printed)
-    learned, unschooled = map(int, right)
-    assert learned >= 9 and unschooled <= learned
+    assert len(right) == 2 and int(right[0]) >= 9
 
     # One picture is there twice; some of the heat lies on black; the gate turns the elbow away.
     assert "10 files, 9 different films" in printed

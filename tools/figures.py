@@ -16,6 +16,7 @@ import numpy as np
 from fastai.vision.all import Learner, no_random
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 from PIL.PngImagePlugin import PngInfo
+from sklearn.datasets import load_sample_image
 
 from rsna_cls import (
     Gate,
@@ -45,6 +46,7 @@ SIZES = {
     "lesson_01": (480, 300),
     "lesson_02": (480, 300),
     "lesson_03": (480, 300),
+    "lesson_04": (480, 300),
     "lesson_05": (480, 300),
 }
 STEP = 4  # between the shades that are kept
@@ -57,7 +59,7 @@ PALE = "#9aa4b2"
 BRIGHT = "#ffffff"
 WRONG = "#ffb347"  # the colour of heat
 RIGHT = "#7fd99a"
-REFUSED = "#ff6b5e"  # as the gate's frames are in lessons 1 and 3
+REFUSED = "#ff6b5e"  # as the gate's frames are in lessons 1 and 4
 
 
 @dataclass
@@ -286,6 +288,28 @@ def third_lesson() -> Figure:
     return Figure(image, f"How sure a count of films is: {said[0]}; {said[1]}.")
 
 
+def fourth_lesson() -> Figure:
+    "Three films before the gate: which pass, and which it refuses."
+    gate = Gate.fit(embedded_films())
+    films = {
+        "chest": load_film(film_files(embedded_films() / "test" / "chest")[0]),
+        "elbow": load_film(embedded_films() / "elbow.png"),
+        "photograph": Image.fromarray(load_sample_image("china.jpg")).convert("L"),
+    }
+    accepted = gate.accepts(list(films.values()))
+    image = card("lesson_04")
+    pen = ImageDraw.Draw(image)
+    said = []
+    for number, ((name, film), passes) in enumerate(zip(films.items(), accepted, strict=True)):
+        left = 6 + 158 * number
+        words, colour = ("passes", RIGHT) if passes else ("refused", REFUSED)
+        image.paste(grey(np.asarray(film), (152, 220)), (left, 6))
+        pen.rectangle((left, 6, left + 151, 225), outline=colour, width=5)
+        write(image, words, (left + 4, FOOT), 29, colour, bold=True)
+        said.append(f"{name} {words}")
+    return Figure(image, f"Three pictures before the gate: {', '.join(said)}.")
+
+
 def as_greys(centimetres: np.ndarray) -> np.ndarray:
     "A map of tissue as a film, white where there is most, the rare thickest places left out."
     most = np.percentile(centimetres, 99)
@@ -321,6 +345,7 @@ def figures() -> dict[str, Figure]:
         "lesson_01": first_lesson(learn, course),
         "lesson_02": second_lesson(course),
         "lesson_03": third_lesson(),
+        "lesson_04": fourth_lesson(),
         "lesson_05": fifth_lesson(),
     }
 

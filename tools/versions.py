@@ -71,7 +71,8 @@ LESSON_RUNS = [
         dict(films="simulated", size=32, epochs=1, new_films=4),
         figures=8,
     ),
-    Lesson("03_can_you_trust_it", dict(films="simulated", size=48, folds=2), figures=13),
+    Lesson("03_how_sure", dict(films="simulated", size=48, folds=2), figures=5),
+    Lesson("04_where_it_ends", dict(films="simulated", size=48, folds=2), figures=8),
     Lesson("05_how_a_film_is_made", dict(size=128), figures=12),
 ]
 
