@@ -16,7 +16,6 @@ import numpy as np
 from fastai.vision.all import Learner, no_random
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 from PIL.PngImagePlugin import PngInfo
-from sklearn.datasets import load_sample_image
 
 from rsna_cls import (
     Gate,
@@ -59,6 +58,7 @@ PALE = "#9aa4b2"
 BRIGHT = "#ffffff"
 WRONG = "#ffb347"  # the colour of heat
 RIGHT = "#7fd99a"
+PASSED = "#6cb4ff"  # with WRONG, for frames: no red beside green
 REFUSED = "#ff6b5e"  # as the gate's frames are in lessons 1 and 4
 
 
@@ -289,12 +289,12 @@ def third_lesson() -> Figure:
 
 
 def fourth_lesson() -> Figure:
-    "Three films before the gate: which pass, and which it refuses."
+    "Three films before the gate: those that pass, and those that it refuses."
     gate = Gate.fit(embedded_films())
     films = {
         "chest": load_film(film_files(embedded_films() / "test" / "chest")[0]),
         "elbow": load_film(embedded_films() / "elbow.png"),
-        "photograph": Image.fromarray(load_sample_image("china.jpg")).convert("L"),
+        "hand": simulate_film("hand", 1, 320, marks=False).image,
     }
     accepted = gate.accepts(list(films.values()))
     image = card("lesson_04")
@@ -302,12 +302,12 @@ def fourth_lesson() -> Figure:
     said = []
     for number, ((name, film), passes) in enumerate(zip(films.items(), accepted, strict=True)):
         left = 6 + 158 * number
-        words, colour = ("passes", RIGHT) if passes else ("refused", REFUSED)
+        words, colour = ("passes", PASSED) if passes else ("refused", WRONG)
         image.paste(grey(np.asarray(film), (152, 220)), (left, 6))
         pen.rectangle((left, 6, left + 151, 225), outline=colour, width=5)
         write(image, words, (left + 4, FOOT), 29, colour, bold=True)
         said.append(f"{name} {words}")
-    return Figure(image, f"Three pictures before the gate: {', '.join(said)}.")
+    return Figure(image, f"Three films before the gate: {', '.join(said)}.")
 
 
 def as_greys(centimetres: np.ndarray) -> np.ndarray:
