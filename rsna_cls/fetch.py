@@ -124,6 +124,13 @@ class _BackgroundJob(threading.Thread):
 
 # %% ../nbs/04_fetch.ipynb #7eb0882d
 _ANSWER_SECONDS = 5.0  # how long a server may take to answer
+_NO_CONNECTION = {  # what requests calls it → what is said besides
+    "ConnectionError": "",
+    "ConnectTimeout": "",
+    "ReadTimeout": "",
+    "ProxyError": ": the proxy refuses, or does not answer",
+    "SSLError": ": its certificate was not accepted",
+}
 
 
 def _ask(
@@ -135,8 +142,9 @@ def _ask(
     try:
         answer = requests.get(url, stream=True, timeout=_ANSWER_SECONDS)
     except requests.RequestException as error:
-        host = urlsplit(url).hostname
-        raise FetchError(f"no connection to {host} ({type(error).__name__})") from None
+        kind = type(error).__name__
+        words = _NO_CONNECTION.get(kind, f" ({kind})")
+        raise FetchError(f"no connection to {urlsplit(url).hostname}{words}") from None
     with answer:
         if not answer.ok:
             raise FetchError(f"the server answered {answer.status_code} {answer.reason}")

@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 import pooch
 import pytest
+import requests
 
 from conftest import make_link, need_names, write_course
 from rsna_cls import (
@@ -430,6 +431,26 @@ def test_auto_falls_back_and_says_so(cache, offline, capsys):
         fetch_data("rsna")
     assert caught.value.reason in printed
     assert "http" not in printed  # an address helps nobody who has asked for none
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("ConnectionError", "no connection to films.example"),
+        ("ProxyError", "no connection to films.example: the proxy refuses, or does not answer"),
+        ("SSLError", "no connection to films.example: its certificate was not accepted"),
+        ("TooManyRedirects", "no connection to films.example (TooManyRedirects)"),
+    ],
+)
+def test_why_there_is_no_connection(cache, monkeypatch, capsys, kind, words):
+    def fail(*args, **kwargs):
+        raise getattr(requests.exceptions, kind)("secret words of another program")
+
+    monkeypatch.setattr(requests, "get", fail)
+    monkeypatch.setitem(SOURCES, "rsna", Source("https://films.example/x.zip", WRONG_BLOB))
+    monkeypatch.delenv("RSNA_CLS_DATA", raising=False)
+    assert fetch_data() == embedded_films()
+    assert f"could not be fetched: {words})" in capsys.readouterr().out
 
 
 def test_two_at_once(cache, course, tmp_path):

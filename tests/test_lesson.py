@@ -66,6 +66,12 @@ def alternative_texts(notebook):
     return [re.search(r'alt="([^"]*)"', html)[1] for html in figures]
 
 
+def check_figures(notebook, n):
+    "Whether there are so many figures, each with words that stand for it."
+    assert len(outputs(notebook, "image/png")) == n
+    assert all(len(text) > 20 for text in alternative_texts(notebook))
+
+
 def python_blocks(text):
     "The blocks of Python in a text."
     return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
@@ -235,8 +241,7 @@ def test_is_it_cheating(tmp_path):
     printed = outputs(done, "stdout")
     assert n_blocks >= 4
     assert "high    shortcut: size" in printed and "same pixels" in printed
-    assert len(outputs(done, "image/png")) == 8
-    assert all(len(text) > 20 for text in alternative_texts(done))
+    check_figures(done, 8)
 
     tables = [html for html in outputs(done, "text/html") if not html.startswith("<img")]
     examinations = [html for html in tables if "abdomens with the square" in html]
@@ -257,8 +262,7 @@ def test_how_sure(tmp_path):
     done, n_blocks = run_with_blocks(tmp_path, "03_how_sure")
     printed = outputs(done, "stdout")
     assert n_blocks >= 4
-    assert len(outputs(done, "image/png")) == 5
-    assert all(len(text) > 30 for text in alternative_texts(done))
+    check_figures(done, 5)
 
     assert "10 of 10 right: compatible with 72 to 100 %" in printed
     assert "about 139 films" in printed
@@ -275,8 +279,7 @@ def test_where_it_ends(tmp_path):
     done, n_blocks = run_with_blocks(tmp_path, "04_where_it_ends")
     printed = outputs(done, "stdout")
     assert n_blocks >= 3
-    assert len(outputs(done, "image/png")) == 8
-    assert all(len(text) > 30 for text in alternative_texts(done))
+    check_figures(done, 8)
 
     refused = re.search(r"refused by the gate: (.*)", printed)[1].split(", ")
     assert {"elbow", "hand", "photograph", "inverted"} <= set(refused)

@@ -472,9 +472,12 @@ SKELETON = [
     "# @title Set up",
     "# @title Your choices",
     "## What we learned",
+    "## Words",
     "## Questions",
     "## Exercises",
+    "## For the one who teaches it",
     "## Further reading",
+    "## The next lesson",
 ]
 HABITS = ("Predict before you run", "At the viewbox", "You should see", "Upload no patient data")
 
@@ -521,6 +524,8 @@ class TestLesson:
             assert words in everything
         goals = next(c.source for c in cells if "What you will be able to do" in c.source)
         assert 3 <= len(re.findall(r"^- ", goals, re.M)) <= 5
+        links = re.findall(r"\]\((\d\d_\w+\.ipynb)\)", cells[-1].source)
+        assert links and all((path.parent / link).exists() for link in links)
         assert everything.count("<details>") == everything.count("</details>") > 5
 
     def test_cells_are_short(self, path):
