@@ -49,6 +49,7 @@ from rsna_cls import (
     load_film,
     mean_interval,
     new_figure,
+    picture,
     pointing_game,
     predict,
     relevance_mass,
@@ -62,7 +63,7 @@ MARKER_TOO = "marker and anatomy"
 ONLY_MARKER = "marker only"
 UNTRAINED = "random weights"
 NETWORKS = [AS_THEY_ARE, MARKER_TOO, ONLY_MARKER, UNTRAINED]
-COLOURS = dict(zip(NETWORKS, ("C0", "C1", "C3", "0.5"), strict=True))
+LINES = {"Grad-CAM": ("tab:blue", "o"), "HiResCAM": ("tab:orange", "s")}  # colour and marker
 KEYS = ["network", "measured", "label", "method", "block"]  # what one number is the mean of
 
 
@@ -254,40 +255,56 @@ def summary(folder: Path) -> pd.DataFrame:
     return pd.DataFrame(means)
 
 
+class PanelRow(NamedTuple):
+    "A row of the figure: a structure, and whose heat is looked for in it."
+
+    measured: str  # what the heat is compared with
+    label: str  # the class of the films
+    title: str  # what stands beside the row
+
+
+ROWS = [
+    PanelRow("anatomy", "chest", "“chest”:\nlungs and heart"),
+    PanelRow("anatomy", "abd", "“abd”: spine,\ngas and pelvis"),
+    PanelRow("marker", "chest", "“abd” on chests with\nthe marker: marker"),
+]
+RANGE = (1 / 8, 12)  # of all panels, times a structure's share of the film
+TICKS = {1 / 8: "≤ ⅛", 1 / 4: "¼", 1 / 2: "½", 1: "1", 2: "2", 4: "4", 8: "8"}
+
+
 def draw_panel(ax: Any, of_panel: pd.DataFrame) -> None:
-    "Share of heat by block, with intervals, and the share of the film."
-    for network, colour in COLOURS.items():
-        for method, style in [("Grad-CAM", "-"), ("HiResCAM", ":")]:
-            is_line = (of_panel["network"] == network) & (of_panel["method"] == method)
-            line = of_panel[is_line].sort_values("block")
-            name = network if style == "-" else None
-            ax.plot(line["block"], line["mass"], style, color=colour, label=name, marker="o", ms=3)
-            ax.fill_between(
-                line["block"], line["low"], line["high"], color=colour, alpha=0.12, lw=0
-            )
-    is_any = of_panel["method"] == "Grad-CAM"
-    area = of_panel[is_any].drop_duplicates("block").sort_values("block")
-    ax.plot(area["block"], area["area"], "k--", lw=1, label="the structure's share of the film")
+    "Share of heat by block, times the structure's share of the film, with intervals."
+    ax.axhline(1, color="0.4", linewidth=1)
+    for method, (colour, marker) in LINES.items():
+        line = of_panel[of_panel["method"] == method].sort_values("block")
+        ratios = line[["mass", "low", "high"]].div(line["area"], axis=0).clip(*RANGE)
+        blocks = line["block"]
+        ax.plot(blocks, ratios["mass"], color=colour, label=method, marker=marker, markersize=4)
+        ax.fill_between(blocks, ratios["low"], ratios["high"], color=colour, alpha=0.2, linewidth=0)
 
 
 def draw(means: pd.DataFrame, to: Path) -> None:
-    "Share of heat in the anatomy and on the marker, per block."
-    fig, axs = new_figure(1, 3, (4.1, 3.9))
-    panels = [
-        ("anatomy", "chest", "“chest”: lungs and heart", 1),
-        ("anatomy", "abd", "“abd”: spine, gas and pelvis", 1),
-        ("marker", "chest", "“abd” on chests with the marker: marker", 0.25),
-    ]
-    for ax, (measured, label, title, top) in zip(axs[0], panels, strict=True):
-        draw_panel(ax, means[(means["measured"] == measured) & (means["label"] == label)])
-        ax.set(title=title, xlabel="block", ylim=(0, top), xticks=range(-8, 0))
-    axs[0, 0].set_ylabel("share of the positive heat")
-    lines, names = axs[0, 0].get_legend_handles_labels()
-    for name, style in [("Grad-CAM", "k-"), ("HiResCAM", "k:")]:
-        lines += axs[0, 0].plot([], [], style)
-        names.append(name)
-    fig.legend(lines, names, loc="outside lower center", ncols=4, frameon=False)
-    fig.savefig(to, dpi=110, facecolor="white", metadata={"Software": None})
+    "Heat in the anatomy and on the marker, per block: a panel per network and structure."
+    fig, axs = new_figure(len(ROWS), len(NETWORKS), (2.3, 2.0), sharex=True, sharey=True)
+    for row, axs_of_row in zip(ROWS, axs, strict=True):
+        is_row = (means["measured"] == row.measured) & (means["label"] == row.label)
+        for network, ax in zip(NETWORKS, axs_of_row, strict=True):
+            draw_panel(ax, means[is_row & (means["network"] == network)])
+        axs_of_row[0].set_ylabel(row.title)
+    for network, ax in zip(NETWORKS, axs[0], strict=True):
+        ax.set_title(network, fontsize=11)
+    for ax in axs[-1]:
+        ax.set_xlabel("block")
+
+    first = axs[0, 0]
+    first.set(yscale="log", ylim=RANGE, xticks=range(-8, 0))
+    first.set_yticks([*TICKS], [*TICKS.values()])
+    first.minorticks_off()
+    lines, names = first.get_legend_handles_labels()
+    fig.legend(lines, names, loc="outside lower center", ncols=2, frameon=False)
+    fig.supylabel("heat in the structure ÷ heat in as large a part of the film", fontsize=10)
+    shown = picture(fig, "")
+    to.write_bytes(shown.png)
 
 
 def minus(block: int) -> str:

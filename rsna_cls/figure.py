@@ -14,13 +14,15 @@ from html import escape
 from io import BytesIO
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.patheffects import withStroke
 from PIL import Image
+from scipy.ndimage import distance_transform_edt
 
 from .course import film_list
 from .film import as_film
@@ -102,9 +104,13 @@ class Picture:
 
     def _repr_html_(self) -> str:
         content = b64encode(self.png).decode()
+        width = Image.open(BytesIO(self.png)).width // _PIXELS
         style = "max-width:100%;background:white"
         source = f"data:image/png;base64,{content}"
-        return f'<img alt="{escape(self.alt)}" style="{style}" src="{source}">'
+        return f'<img alt="{escape(self.alt)}" width="{width}" style="{style}" src="{source}">'
+
+
+_PIXELS = 2  # of a PNG to one of the page: phones and projectors show them all
 
 # %% ../nbs/06_figure.ipynb #f1c5e001
 def new_figure(
@@ -119,7 +125,7 @@ def new_figure(
     return fig, fig.subplots(rows, cols, squeeze=False, **kwargs)
 
 
-_RESOLUTION = 110  # of a picture (dots per inch)
+_RESOLUTION = 110 * _PIXELS  # of a picture (dots per inch)
 
 
 def picture(
@@ -168,8 +174,6 @@ def show_films(
         ax.imshow(_pixels(film), cmap="gray", vmin=0, vmax=255)
         ax.set_title(plain_text(title, room), fontsize=10)
         _draw_outlines(ax, film, outline)
-    if outline:
-        _draw_legend(fig, axs[0, 0], outline)
     return picture(fig, _in_words(n_films, titles, outline))
 
 
@@ -223,28 +227,61 @@ def _pixels(
     return film if _is_grey(film) else np.asarray(as_film(film))
 
 
+# Bright on film, and told apart by the colour-blind, as a test asks.
+_OUTLINE_COLOURS = ("#f0e442", "#3f8cff", "#ff7f50", "#1fb58a", "#ffb3d1", "#b8a1ff")
+_SEAM = "#000000"  # about lines and letters, so that they show on bright bone, too
+
+
 def _draw_outlines(
     ax: Axes,  # where the film is drawn
     film: Any,  # one with `.masks`, or any other: nothing is drawn then
     outline: Sequence[str],  # names of masks; the first is drawn in the first colour
 ) -> None:
-    "Draw the outlines of a film's masks, each in the colour that the legend gives it."
+    "Draw the outlines of a film's masks, each in a colour of its own, with its name."
     masks = getattr(film, "masks", {})
+    taken: list[_Place] = []
     for number, name in enumerate(outline):
         mask = masks.get(name)
-        if mask is not None and not mask.all():  # a mask of everything has no outline
-            ax.contour(mask, [0.5], colors=f"C{number}", linewidths=1.3)
+        if mask is None or mask.all() or not mask.any():  # a mask of everything has no outline
+            continue
+        colour = _OUTLINE_COLOURS[number % len(_OUTLINE_COLOURS)]
+        ax.contour(mask, [0.5], colors=_SEAM, linewidths=3.6)
+        ax.contour(mask, [0.5], colors=colour, linewidths=2)
+        place = _place_for_name(mask, taken)
+        taken.append(place)
+        words = ax.text(place.x, place.y, plain_text(name.replace("_", " ")), color=colour)
+        words.set(fontsize=10, ha="center", va="center", clip_on=True)
+        words.set_path_effects([withStroke(linewidth=3, foreground=_SEAM)])
 
 
-def _draw_legend(
-    fig: Figure,
-    ax: Axes,  # any of the figure's
-    outline: Sequence[str],  # names of masks
-) -> None:
-    "Name the colours of the outlines below a figure, also of those that no film has."
-    for number, name in enumerate(outline):
-        ax.plot([], [], color=f"C{number}", label=plain_text(name.replace("_", " ")))
-    fig.legend(loc="outside lower center", ncols=min(len(outline), 6), frameon=False)
+class _Place(NamedTuple):
+    "The middle of a name on a film (px)."
+
+    x: float
+    y: float
+
+
+_NAME_WIDTH, _NAME_HEIGHT = 0.4, 0.09  # room that a name takes, as shares of its film
+
+
+def _place_for_name(
+    mask: np.ndarray,  # bool, shape (h, w), with something in it
+    taken: Sequence[_Place],  # where other names stand
+) -> _Place:
+    "The place in a mask that is farthest from its edge and free of other names, if there is one."
+    height, width = mask.shape
+    free = mask.copy()
+    rows, columns = np.indices(mask.shape, sparse=True)
+    for other in taken:
+        is_near_across = abs(columns - other.x) < _NAME_WIDTH * width
+        is_near_down = abs(rows - other.y) < _NAME_HEIGHT * height
+        free &= ~(is_near_across & is_near_down)
+    if not free.any():
+        free = mask
+    # Beyond the film there is nothing: a mask that goes on to its edge ends there.
+    depths = distance_transform_edt(np.pad(free, 1))[1:-1, 1:-1]
+    row, column = np.unravel_index(int(depths.argmax()), depths.shape)
+    return _Place(float(column), float(row))
 
 
 def _in_words(

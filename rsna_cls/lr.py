@@ -158,7 +158,7 @@ def _draw(
     fig, axs = new_figure(size=(5.5, 3.2))
     ax = axs[0, 0]
     label = f"suggested: {low:.1g} to {high:.1g}"
-    ax.axvspan(low, high, color="tab:green", alpha=0.25, label=label)
+    ax.axvspan(low, high, color="tab:orange", alpha=0.3, label=label)
     ax.plot(rates, losses)
     # The explosion may rise far above the picture: what matters lies below.
     top = min(losses.max(), 1.5 * losses[:10].max())

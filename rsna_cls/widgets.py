@@ -36,9 +36,11 @@ from .learner import check_classes
 from .loaders import class_names, dataloaders
 
 # %% ../nbs/23_widgets.ipynb #5556aa3e
-_GAP = 8  # between the film and the colour scale (px)
-_BAR = 28  # width of the colour scale (px)
-_NUMBERS = 52  # room for the values beside it (px)
+# In the pixels of the PNG; a page shows two of them as one.
+_GAP = 16  # between the film and the colour scale
+_BAR = 56  # width of the colour scale
+_NUMBERS = 104  # room for the values beside it
+_LETTERS = 24  # their height
 
 
 def _resized(
@@ -56,7 +58,7 @@ def _colour_bar(
     scale: ColourScale,
     height: int,  # px
     opacity: float,  # of the map (0 to 1)
-) -> np.ndarray:  # red, green and blue, 0 to 1, shape (height, 28, 3)
+) -> np.ndarray:  # red, green and blue, 0 to 1, shape (height, 56, 3)
     "The colours of a map, the last on top, as they look on film: on black (left) to white (right)."
     colours = scale.colormap(np.linspace(1, 0, height))[:, None, :3]
     greys = np.linspace(0, 1, _BAR)[None, :, None]
@@ -86,10 +88,10 @@ def _frame_png(
 
     # the values at the ends of the scale
     pen = ImageDraw.Draw(frame)
-    font = ImageFont.load_default(12)
-    left = width + _GAP + _BAR + 4
-    pen.text((left, 1), f"{scale.high:.2g}", "black", font)
-    pen.text((left, height - 16), f"{scale.low:.2g}", "black", font)
+    font = ImageFont.load_default(_LETTERS)
+    left = width + _GAP + _BAR + 8
+    pen.text((left, 2), f"{scale.high:.2g}", "black", font, anchor="lt")
+    pen.text((left, height - 2), f"{scale.low:.2g}", "black", font, anchor="lb")
 
     out = BytesIO()
     frame.save(out, "png")
@@ -121,7 +123,7 @@ class MapFrames:
         self,
         learn: Any,  # fastai Learner, as from `film_learner`
         films: Path | str | Image.Image | Iterable,  # a folder, a file, a film, or several
-        side: int = 420,  # longer side of a film in its frame (px)
+        side: int = 840,  # longer side of a film in its frame (px; a page shows two as one)
     ):
         "Read some films; raises ValueError or `BadFilm`."
         check_classes(learn)

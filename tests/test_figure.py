@@ -1,11 +1,19 @@
 "Pictures, and the text that stands for them."
 
+import itertools
+import json
+import re
 import subprocess
 import sys
+from io import BytesIO
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 from PIL import Image
+from skimage.color import rgb2lab
 
 from rsna_cls import (
     BadFilm,
@@ -159,7 +167,7 @@ def test_what_is_no_character_can_be_printed_and_saved():
 
 
 def test_alternative_text_is_escaped_and_can_be_saved():
-    html = Picture(b"", '<img src="x" onerror="alert(1)"> r\udcf6')._repr_html_()
+    html = Picture(show_films(RAMP).png, '<img src="x" onerror="alert(1)"> r\udcf6')._repr_html_()
     html.encode()
     assert html.count("<") == 1
     assert "onerror=&quot;" in html
@@ -171,8 +179,10 @@ def test_films_bear_any_title():
     shown = show_films(films, NASTY)
     shown.alt.encode()
     assert "a$_{$; $x$" in shown.alt
-    film = simulate_film("knee", 0, size=64)
-    show_films(film, outline=["$_{", "_bone", "\udcf6"])
+    names = ["$_{", "_bone", "\udcf6"]
+    mask = RAMP > 100
+    film = SimpleNamespace(image=Image.fromarray(RAMP), masks=dict.fromkeys(names, mask))
+    show_films(film, outline=names)
 
 
 def test_one_title_for_one_film():
@@ -197,3 +207,106 @@ def test_names_of_folders_are_not_shown(tmp_path):
 def test_drawing_needs_no_torch():
     code = "import sys, rsna_cls.figure; assert not {'torch', 'fastai'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# --- pixels, outlines, colours -------------------------------------------------------------------
+
+
+def test_a_page_shows_two_pixels_as_one():
+    shown = show_films([RAMP, RAMP])
+    width = Image.open(BytesIO(shown.png)).width
+    assert f' width="{width // 2}" ' in shown._repr_html_()
+    assert "max-width:100%" in shown._repr_html_()
+
+
+def outlined(masks):
+    "Which pixels of a grey film are other where outlines of masks are drawn on it."
+    film = SimpleNamespace(image=Image.new("L", (300, 300), 90), masks=masks)
+    without = Image.open(BytesIO(show_films(film).png))
+    drawn = Image.open(BytesIO(show_films(film, outline=list(masks)).png))
+    return np.any(np.asarray(without) != np.asarray(drawn), axis=2)
+
+
+def test_outlines_bear_their_names():
+    "Within the mask; and those of two masks that are the same do not lie on each other."
+    mask = np.zeros((300, 300), bool)
+    mask[40:260, 60:240] = True
+    named = outlined({"heart": mask}) & ~outlined({"": mask})
+    rows, columns = np.nonzero(named)
+    height, width = named.shape
+    assert abs(rows.mean() / height - 0.5) < 0.1
+    assert abs(columns.mean() / width - 0.5) < 0.1
+    twice = outlined({"heart": mask, "lungs": mask}) & ~outlined({"": mask})
+    assert twice.sum() > 1.6 * named.sum()
+
+
+def test_a_mask_without_an_edge_is_left_out():
+    empty = np.zeros((300, 300), bool)
+    assert not outlined({"nothing": empty, "everything": ~empty}).any()
+
+
+# Machado and others 2009 (doi 10.1109/TVCG.2009.113), Table 1, at severity 1: what linear red, green
+# and blue become in eyes that lack one of three kinds of cones.
+EYES = {
+    "all cones": np.eye(3),
+    "no long waves": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "no middle waves": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "no short waves": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
+}
+
+
+def as_seen(colour, eyes):
+    "A colour's lightness, and how red and how yellow it is, as some eyes see it (CIELAB)."
+    shares = np.array(to_rgb(colour))
+    linear = np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(np.array(EYES[eyes]) @ linear, 0, 1)
+    coded = np.where(seen <= 0.0031308, 12.92 * seen, 1.055 * seen ** (1 / 2.4) - 0.055)
+    return rgb2lab(coded[None, None])[0, 0]
+
+
+def distance(a, b, eyes):
+    "How far apart two colours are (CIELAB); 2.3 is just noticed."
+    return float(np.linalg.norm(as_seen(a, eyes) - as_seen(b, eyes)))
+
+
+def colours_in(file):
+    "The colours that a notebook's or a script's code names, without the near black of grounds."
+    text = file.read_text(encoding="utf-8")
+    if file.suffix == ".ipynb":
+        cells = json.loads(text)["cells"]
+        text = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
+    named = sorted(set(re.findall(r'"(tab:\w+|C\d|#[0-9a-fA-F]{6})"', text)))
+    return [colour for colour in named if as_seen(colour, "all cones")[0] > 25]
+
+
+HERE = Path(__file__).resolve().parents[1]
+DRAWERS = [*HERE.glob("nbs/**/*.ipynb"), HERE / "experiments/maps.py", HERE / "tools/figures.py"]
+COLOURED = [file for file in sorted(DRAWERS) if len(colours_in(file)) > 1]
+
+
+def test_red_and_green_are_alike_to_some():
+    assert distance("#d62728", "#2ca02c", "all cones") > 100
+    assert distance("#7a8a00", "#c87000", "no middle waves") < 15
+
+
+@pytest.mark.parametrize("file", COLOURED, ids=lambda file: file.stem)
+def test_the_colour_blind_tell_the_colours_apart(file):
+    for a, b in itertools.combinations(colours_in(file), 2):
+        for eyes in EYES:
+            assert distance(a, b, eyes) > 15, (a, b, eyes)
+
+
+def test_enough_files_are_coloured():
+    assert len(COLOURED) >= 7

@@ -56,10 +56,9 @@ WORDS = {"chest": "Chest", "abd": "Abdomen"}
 GROUND = "#101418"
 PALE = "#9aa4b2"
 BRIGHT = "#ffffff"
-WRONG = "#ffb347"  # the colour of heat
-RIGHT = "#7fd99a"
-PASSED = "#6cb4ff"  # with WRONG, for frames: no red beside green
-REFUSED = "#ff6b5e"  # as the gate's frames are in lessons 1 and 4
+# Right or wrong, passed or refused: in colours that the colour-blind tell apart.
+BLUE = "#6cb4ff"
+ORANGE = "#ffb347"
 
 
 @dataclass
@@ -197,7 +196,7 @@ def story(learn: Learner, gate: Gate, course: Path) -> Figure:
     said = f"“{WORDS[label]}”, {sure} %"
     (is_accepted,) = gate.accepts(film)
     verdict = "“Like these”" if is_accepted else "“Neither”"
-    colour_of_gate = RIGHT if is_accepted else REFUSED
+    colour_of_gate = BLUE if is_accepted else ORANGE
     training = film_files(course / "train")
     order = np.random.default_rng(SEED).permutation(len(training))
     size = (440, 555)
@@ -205,7 +204,7 @@ def story(learn: Learner, gate: Gate, course: Path) -> Figure:
 
     columns = [
         ("You see", "An elbow", BRIGHT, grey(film, size)),
-        ("The network says", said, WRONG, heated(learn, film, label, size)),
+        ("The network says", said, BRIGHT, heated(learn, film, label, size)),
         ("The gate says", verdict, colour_of_gate, known),
     ]
     for number, (who, words, colour, picture) in enumerate(columns):
@@ -259,7 +258,7 @@ def second_lesson(course: Path) -> Figure:
     films = [plain, mark(plain)]
     answers = [answer(learn, film) for film in films]
     words = [f"{WORDS[label]} {sure} %" for label, sure in answers]
-    colours = [BRIGHT if label == "abd" else WRONG for label, _ in answers]
+    colours = [BRIGHT if label == "abd" else ORANGE for label, _ in answers]
     alt = (
         f"An abdomen, called {words[0].lower()}; the same with a white square in its corner, "
         f"called {words[1].lower()}."
@@ -279,9 +278,9 @@ def third_lesson() -> Figure:
         base = 66 + 116 * number
         write(image, f"{n} of {n} right", (left, base), 33, BRIGHT, bold=True)
         interval = f"{100 * low:.0f} to 100 %"
-        write(image, interval, (right, base), 33, RIGHT, bold=True, anchor="rs")
+        write(image, interval, (right, base), 33, BLUE, bold=True, anchor="rs")
         pen.rectangle((left, base + 24, right, base + 44), fill="#2a313c")
-        pen.rectangle((left + low * (right - left), base + 24, right, base + 44), fill=RIGHT)
+        pen.rectangle((left + low * (right - left), base + 24, right, base + 44), fill=BLUE)
         said.append(f"{n} of {n}, {interval}")
     write(image, "0 %", (left, 276), 27, PALE)
     write(image, "100 %", (right, 276), 27, PALE, anchor="rs")
@@ -302,7 +301,7 @@ def fourth_lesson() -> Figure:
     said = []
     for number, ((name, film), passes) in enumerate(zip(films.items(), accepted, strict=True)):
         left = 6 + 158 * number
-        words, colour = ("passes", PASSED) if passes else ("refused", WRONG)
+        words, colour = ("passes", BLUE) if passes else ("refused", ORANGE)
         image.paste(grey(np.asarray(film), (152, 220)), (left, 6))
         pen.rectangle((left, 6, left + 151, 225), outline=colour, width=5)
         write(image, words, (left + 4, FOOT), 29, colour, bold=True)

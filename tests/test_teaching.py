@@ -1,0 +1,69 @@
+"The plans for a day of teaching, and the bank of questions."
+
+import re
+from pathlib import Path
+
+import pytest
+
+from rsna_cls import wilson
+
+TEXT = (Path(__file__).resolve().parents[1] / "docs/teaching.md").read_text(encoding="utf-8")
+PLANS, BANK = TEXT.split("## A bank of questions")
+QUESTIONS = re.findall(r"^\*\*(\d+)\.\*\* (.*?)(?=^\*\*\d+\.\*\* |^### |\Z)", BANK, re.M | re.S)
+
+
+@pytest.mark.parametrize(
+    ("title", "minutes"), [("45 minutes", 45), ("Half", 210), ("One day", 420)]
+)
+def test_the_minutes_of_a_plan_add_up(title, minutes):
+    (plan,) = re.findall(rf"^## {title}.*?(?=^## |\Z)", PLANS, re.M | re.S)
+    spans = [(int(a), int(b)) for a, b in re.findall(r"^\| (\d+)–(\d+) \|", plan, re.M)]
+    assert len(spans) >= 7
+    ends = [end for _, end in spans]
+    assert [start for start, _ in spans] == [0, *ends[:-1]]
+    assert ends[-1] == minutes
+
+
+def test_every_question_has_an_answer():
+    assert [int(number) for number, _ in QUESTIONS] == list(range(1, len(QUESTIONS) + 1))
+    assert len(QUESTIONS) >= 30
+    for number, text in QUESTIONS:
+        assert text.count("<details><summary>Answer</summary>\n\n") == 1, number
+        assert text.count("</details>") == 1, number
+
+
+def test_choices_have_an_answer_that_is_a_choice():
+    for number, text in QUESTIONS:
+        asked, answer = text.split("<details>")
+        choices = set(re.findall(r"\((\w)\) ", asked))
+        named = set(re.findall(r"\(([a-d])\)", answer))
+        assert named <= choices, number
+        assert bool(named) == bool(choices), number
+
+
+def test_plans_name_questions_that_there_are():
+    named = re.findall(r"(?:bank|without talking)[^|]*?: ([\d, and]+)", PLANS)
+    assert len(named) == 3
+    for numbers in named:
+        for number in re.findall(r"\d+", numbers):
+            assert 1 <= int(number) <= len(QUESTIONS)
+
+
+def answer(number):
+    "What stands in the bank as the answer to a question."
+    return dict(QUESTIONS)[str(number)].split("</summary>")[1]
+
+
+def test_numbers_are_right():
+    def interval(k, n):
+        return " to ".join(f"{100 * end:.0f}" for end in wilson(k, n))
+
+    assert interval(10, 10) == "72 to 100"
+    assert "(c), by Wilson's" in answer(6)
+    assert f"{0.8**10:.2f}" in answer(6)
+    assert f"({interval(9, 9)} %)" in answer(7)
+    fewest = next(n for n in range(1, 400) if wilson(n, n)[0] >= 0.95)
+    assert f"(c) {fewest} " in dict(QUESTIONS)["16"]
+    assert f"{100 * 90 / (90 + 990):.1f} %" in answer(19)
+    assert interval(7, 10) == "40 to 89"
+    assert "from 40 to 89 %" in answer(20)
