@@ -475,6 +475,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                  'rsna_cls.figure._in_words': ('figure.html#_in_words', 'rsna_cls/figure.py'),
                                  'rsna_cls.figure._is_grey': ('figure.html#_is_grey', 'rsna_cls/figure.py'),
                                  'rsna_cls.figure._is_simulated': ('figure.html#_is_simulated', 'rsna_cls/figure.py'),
+                                 'rsna_cls.figure._is_taken': ('figure.html#_is_taken', 'rsna_cls/figure.py'),
                                  'rsna_cls.figure._pixels': ('figure.html#_pixels', 'rsna_cls/figure.py'),
                                  'rsna_cls.figure._place_for_name': ('figure.html#_place_for_name', 'rsna_cls/figure.py'),
                                  'rsna_cls.figure._shortened': ('figure.html#_shortened', 'rsna_cls/figure.py'),

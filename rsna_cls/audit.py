@@ -243,14 +243,14 @@ def audit(
 
 # %% ../nbs/21_audit.ipynb #33278b5b
 _TILES = 3  # sets of films beside each other at most
-_TILE_HEIGHT = 2.9  # of a row of sets (inches)
+_TILE_HEIGHT = 2.6  # of a row of sets (inches)
 _CHARTS_HEIGHT = 4.4  # of the two charts below (inches)
-_WIDTH = 11  # of the figure (inches)
+_WIDTH = 9.4  # of the figure (inches): more would be shrunk by a page
 _SET_SHOWN = 4  # films of a set that are drawn at most: more would be too small to compare
 _SET_HEIGHT = 300  # of the films of a set (px)
 _SET_WIDEST = 1200  # of one of them (px): a strip is squeezed
 _SET_GAP = 12  # between them (px)
-_TITLE_WIDTH = 52  # of a set (characters)
+_TITLE_WIDTH = 44  # of a set (characters)
 
 
 def _listed(
@@ -292,7 +292,7 @@ def _show_sets(
         ax.imshow(_side_by_side(files), cmap="gray", vmin=0, vmax=255)
         lines = textwrap.wrap(readable_text(_listed(of_set.films)), _TITLE_WIDTH)
         lines += textwrap.wrap(f"{of_set.finding}, {of_set.detail}", _TITLE_WIDTH)
-        ax.set_title(plain_text("\n".join(lines), _TITLE_WIDTH), fontsize=9)
+        ax.set_title(plain_text("\n".join(lines), _TITLE_WIDTH), fontsize=9.5)
 
 # %% ../nbs/21_audit.ipynb #1a789551
 _SEVERITIES = dict(high=("D", "tab:red"), medium=("s", "tab:orange"), low=("o", "tab:blue"))
@@ -414,7 +414,4 @@ def show_audit(
     left, right = below.subplots(1, 2)
     _show_facts(left, facts, majority=max(class_sizes) / n_films)
     _show_sizes(right, sizes)
-
-    # Laid out once more: what the films leave, which keep their shape, goes to their titles.
-    figure.draw_without_rendering()
     return picture(figure, _in_words(n_films, sets, facts))

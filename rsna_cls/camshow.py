@@ -203,6 +203,9 @@ def _draw_colour_bar(
     ticks = sorted({scale.low, 0.0, scale.high})
     bar.set_ticks(ticks)
     bar.ax.set_yticklabels([f"{tick:.2g}" for tick in ticks])
+    bar.ax.set_title("for", fontsize=10)
+    if scale.low < 0:
+        bar.ax.set_xlabel("against", fontsize=10, labelpad=7)
 
 
 def _draw_row(

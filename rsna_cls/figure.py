@@ -133,6 +133,9 @@ def picture(
     alt: str,  # what a screen reader shall say
 ) -> Picture:  # ready to be shown
     "A figure as a PNG with alternative text."
+    # Laid out once more: films keep their shape, and what they leave goes to the titles. Titles
+    # over films that fill their place would be cut off.
+    fig.draw_without_rendering()
     out = BytesIO()
     fig.savefig(out, format="png", dpi=_RESOLUTION, facecolor="white")
     return Picture(out.getvalue(), alt)
@@ -173,7 +176,7 @@ def show_films(
     for ax, film, title in zip(axs.flat, films, [*titles, *untitled], strict=False):
         ax.imshow(_pixels(film), cmap="gray", vmin=0, vmax=255)
         ax.set_title(plain_text(title, room), fontsize=10)
-        _draw_outlines(ax, film, outline)
+        _draw_outlines(ax, film, outline, width=size[0])
     return picture(fig, _in_words(n_films, titles, outline))
 
 
@@ -236,6 +239,7 @@ def _draw_outlines(
     ax: Axes,  # where the film is drawn
     film: Any,  # one with `.masks`, or any other: nothing is drawn then
     outline: Sequence[str],  # names of masks; the first is drawn in the first colour
+    width: float,  # given to the film (inches)
 ) -> None:
     "Draw the outlines of a film's masks, each in a colour of its own, with its name."
     masks = getattr(film, "masks", {})
@@ -247,41 +251,73 @@ def _draw_outlines(
         colour = _OUTLINE_COLOURS[number % len(_OUTLINE_COLOURS)]
         ax.contour(mask, [0.5], colors=_SEAM, linewidths=3.6)
         ax.contour(mask, [0.5], colors=colour, linewidths=2)
-        place = _place_for_name(mask, taken)
+
+        # The name, about as large in the film's pixels as it will be.
+        text = plain_text(name.replace("_", " "))
+        letter = mask.shape[1] / (width * _BROAD_LETTERS_PER_INCH)
+        room = _Place(0, 0, width=(len(text) + 1) * letter, height=2.5 * letter)
+        place = _place_for_name(mask, room, taken)
         taken.append(place)
-        words = ax.text(place.x, place.y, plain_text(name.replace("_", " ")), color=colour)
-        words.set(fontsize=10, ha="center", va="center", clip_on=True)
+        words = ax.text(place.x, place.y, text, color=colour, ha="center", va="center")
+        words.set(fontsize=10, clip_on=True)
         words.set_path_effects([withStroke(linewidth=3, foreground=_SEAM)])
 
 
+_BROAD_LETTERS_PER_INCH = 12.5  # of a name on a film: most are narrower
+
+
 class _Place(NamedTuple):
-    "The middle of a name on a film (px)."
+    "Where a name stands on a film (px)."
 
-    x: float
+    x: float  # its middle
     y: float
-
-
-_NAME_WIDTH, _NAME_HEIGHT = 0.4, 0.09  # room that a name takes, as shares of its film
+    width: float
+    height: float
 
 
 def _place_for_name(
     mask: np.ndarray,  # bool, shape (h, w), with something in it
+    room: _Place,  # that the name takes
     taken: Sequence[_Place],  # where other names stand
-) -> _Place:
-    "The place in a mask that is farthest from its edge and free of other names, if there is one."
+) -> _Place:  # within the film
+    "Where a mask is broadest and free of other names; below a mask that is thinner than its name."
     height, width = mask.shape
     free = mask.copy()
-    rows, columns = np.indices(mask.shape, sparse=True)
+    rows, columns = np.ogrid[:height, :width]
     for other in taken:
-        is_near_across = abs(columns - other.x) < _NAME_WIDTH * width
-        is_near_down = abs(rows - other.y) < _NAME_HEIGHT * height
+        is_near_across = abs(columns - other.x) < (room.width + other.width) / 2
+        is_near_down = abs(rows - other.y) < (room.height + other.height) / 2
         free &= ~(is_near_across & is_near_down)
     if not free.any():
         free = mask
+
     # Beyond the film there is nothing: a mask that goes on to its edge ends there.
     depths = distance_transform_edt(np.pad(free, 1))[1:-1, 1:-1]
-    row, column = np.unravel_index(int(depths.argmax()), depths.shape)
-    return _Place(float(column), float(row))
+    y, x = (float(place) for place in np.unravel_index(int(depths.argmax()), depths.shape))
+    if depths.max() < room.height / 2:
+        lowest = int(np.flatnonzero(free.any(axis=1)).max())
+        x = float(np.flatnonzero(free[lowest]).mean())
+        y = lowest + room.height / 2
+
+    # No name is cut off by the film's edge, if it is no longer than the film is wide.
+    x = max(min(x, width - room.width / 2), room.width / 2)
+    y = max(min(y, height - room.height / 2), room.height / 2)
+    place = room._replace(x=x, y=y)
+
+    # What still lies on another name goes down, line by line.
+    while _is_taken(place, taken) and place.y + 1.5 * room.height < height:
+        place = place._replace(y=place.y + room.height)
+    return place
+
+
+def _is_taken(place: _Place, taken: Sequence[_Place]) -> bool:
+    "Whether a name would lie on another one."
+    for other in taken:
+        is_near_across = abs(place.x - other.x) < (place.width + other.width) / 2
+        is_near_down = abs(place.y - other.y) < (place.height + other.height) / 2
+        if is_near_across and is_near_down:
+            return True
+    return False
 
 
 def _in_words(

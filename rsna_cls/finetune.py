@@ -408,7 +408,8 @@ def _draw_losses(
         markeredgewidth=2,
         label="lowest validation loss",
     )
-    ax.set(ylabel="loss", ylim=(0, None))
+    highest = ax.get_ylim()[1]
+    ax.set(ylabel="loss", ylim=(-0.04 * highest, highest))  # room for the ring about a loss of 0
     ax.legend(frameon=False)
 
 

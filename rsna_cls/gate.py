@@ -563,7 +563,7 @@ def _draw_film(
         spine.set(color=frame, linewidth=4)
 
 
-_COLOURS = {True: "tab:blue", False: "tab:orange"}  # of a film that passes, or is refused
+_COLOURS = {True: "tab:blue", False: "#d55e00"}  # of a film that passes, or is refused
 
 
 def _answer(

@@ -10,6 +10,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import tempfile
 from contextlib import suppress
 from copy import deepcopy
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,13 @@ def make_link(link, target):
     if not CAN_LINK:
         pytest.skip("needs links, which this user may not make")
     link.symlink_to(target, target_is_directory=Path(link.parent, target).is_dir())
+
+
+def has_a_white_edge(png):
+    "Whether nothing reaches the edge of a figure, where it would be cut off."
+    pixels = np.asarray(Image.open(BytesIO(png)).convert("L"))
+    edges = [pixels[:2], pixels[-2:], pixels[:, :2], pixels[:, -2:]]
+    return all((edge == 255).all() for edge in edges)
 
 
 def need_names(*names):

@@ -84,6 +84,7 @@ def test_recipe(toy, tmp_path, monkeypatch):
     monkeypatch.setattr(recipe, "STARTS", starts)
     changes = {
         recipe.NO_CHANGE: {},
+        recipe.LAST_LAYER: dict(epochs=0),
         recipe.LONGER: dict(epochs=2),
         "mirrored": dict(flip=True),
         "fastai": dict(by_fastai=True),
@@ -93,6 +94,7 @@ def test_recipe(toy, tmp_path, monkeypatch):
     rows = run(recipe, tmp_path, *arguments)["recipe"]
     assert {(row.weights, row.change) for row in rows} == {
         *((weights, recipe.NO_CHANGE) for weights in starts),
+        *((weights, recipe.LAST_LAYER) for weights in starts),
         (recipe.RANDOM, recipe.LONGER),
         (recipe.OTHER, recipe.LONGER),
         (recipe.OTHER, "mirrored"),
@@ -126,7 +128,7 @@ def test_weights(toy, tmp_path):
             assert len(row.wrong.split()) == row.n - row.right
 
 
-@pytest.mark.slow(seconds=12)
+@pytest.mark.slow(seconds=14)
 def test_gate(toy, tmp_path, monkeypatch):
     monkeypatch.setattr(gate, "KINDS", (*CLASSES, "hand"))
     monkeypatch.setattr(gate, "FALSE_ALARMS", (0.1,))
@@ -138,8 +140,25 @@ def test_gate(toy, tmp_path, monkeypatch):
     groups = [row.group for row in made["gate_films"]]
     for group in (gate.TEST, gate.PYDICOM_CHEST, gate.ELBOW, "simulated hand"):
         assert group in groups
+    (left_out,) = made["gate_left_out"]
+    assert left_out.kind == "hand" and left_out.n == 1
     assert [row.false_alarms for row in made["gate_mistakes"]] == [*gate.FALSE_ALARMS]
     assert all(row.new == 8 and 0 <= row.refused <= 24 for row in made["gate_mistakes"])
+    forbid(Table, "keep", monkeypatch)  # what is there is not measured again
+    run(gate, tmp_path, *arguments)
+
+
+@pytest.mark.slow(seconds=4)
+def test_a_gate_without_a_kind(course):
+    "Without hands a hand is less of a stranger; skulls have nothing to do with it."
+    whole = gate.Gate.fit(course)
+    hands = [film.image for film in common.new_films("hand", 2)]
+    without_hands = gate.without_kind(whole, "hand")
+    without_skulls = gate.without_kind(whole, "skull")
+    assert {*without_hands._others.kinds} == {*whole._others.kinds} - {"hand"}
+    assert without_hands.limit == without_skulls.limit == whole.limit
+    assert (without_hands.score(hands) < whole.score(hands)).all()
+    np.testing.assert_array_equal(without_skulls.score(hands), whole.score(hands))
 
 
 def test_gate_notices_that_the_rule_has_changed(course):
@@ -346,6 +365,13 @@ def test_every_film_that_a_gate_was_asked_about_is_there():
     assert sum(counts[SIMULATED, name] for name in gate.ORIGINALS.values()) == 77
 
 
+def test_every_kind_was_left_out_of_both_gates():
+    rows = gate.LEFT_OUT.read(RESULTS)
+    asked = {(row.gate, row.kind) for row in rows}
+    assert asked == {(films, kind) for films in (ORIGINAL, SIMULATED) for kind in KINDS[2:]}
+    assert all(row.n == 25 and 0 <= row.refused <= row.n for row in rows)
+
+
 @pytest.mark.parametrize("script", [recipe, shortcuts, maps], ids=lambda script: script.__name__)
 def test_published_runs_were_made_at_the_published_size(script):
     for table in script.TABLES:
@@ -486,6 +512,8 @@ def made_up_gate(folder):
                 far = 0.44
             rows += [gate.Asked(films, group, i, far + i / 50) for i in range(4)]
         gate.FILMS.keep(folder, rows)
+        left_out = [gate.LeftOut(films, kind, 4, len(kind) % 5, MADE) for kind in KINDS[2:]]
+        gate.LEFT_OUT.keep(folder, left_out)
         for false_alarms in gate.FALSE_ALARMS:
             row = gate.Splits(films, false_alarms, 300, 65, 12, int(3600 * false_alarms), MADE)
             gate.MISTAKES.keep(folder, [row])

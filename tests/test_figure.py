@@ -12,18 +12,38 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 from skimage.color import rgb2lab
 
+from conftest import has_a_white_edge
 from rsna_cls import (
     BadFilm,
+    Gate,
     Picture,
     as_film,
+    audit,
+    baselines,
+    dataloaders,
+    embedded_films,
+    embedded_learner,
+    film_files,
+    film_tfms,
     new_figure,
     picture,
     plain_text,
+    predict,
     readable_text,
+    score,
+    show_audit,
+    show_augmented,
+    show_baselines,
+    show_cam,
     show_films,
+    show_gate,
+    show_predictions,
+    show_scores,
     simulate_film,
     thumbnail,
 )
@@ -219,6 +239,87 @@ def test_a_page_shows_two_pixels_as_one():
     assert "max-width:100%" in shown._repr_html_()
 
 
+PAGE = 900  # px of a page that a figure may take; a wider one is shrunk
+POINT = 96 / 72  # px of a page
+
+
+def drawn_films(folder, learn):
+    return show_films(film_files(folder / "train")[:9], ["a film"] * 9)
+
+
+def drawn_audit(folder, learn):
+    return show_audit(audit(folder), folder)
+
+
+def drawn_gate(folder, learn):
+    return show_gate(Gate.fit(folder), film_files(folder, recurse=False))
+
+
+def drawn_maps(folder, learn):
+    return show_cam(learn, film_files(folder, recurse=False), difference=True)
+
+
+def drawn_predictions(folder, learn):
+    return show_predictions(learn, film_files(folder / "val"))
+
+
+def drawn_scores(folder, learn):
+    return show_scores(score(predict(learn, film_files(folder / "val")), positive="chest"))
+
+
+def drawn_augmentation(folder, learn):
+    return show_augmented(dataloaders(folder, tfms=film_tfms(), size=64))
+
+
+def drawn_baselines(folder, learn):
+    return show_baselines(baselines(folder))
+
+
+DRAWINGS = [
+    drawn_films,
+    drawn_audit,
+    drawn_gate,
+    drawn_maps,
+    drawn_predictions,
+    drawn_scores,
+    drawn_augmentation,
+    drawn_baselines,
+]
+
+
+@pytest.fixture(scope="module")
+def learn():
+    return embedded_learner(64)
+
+
+@pytest.mark.slow(seconds=25)
+@pytest.mark.parametrize("draw", DRAWINGS, ids=lambda draw: draw.__name__)
+def test_letters_have_nine_points_on_a_page(draw, learn, monkeypatch):
+    figures = []
+    save = Figure.savefig
+
+    def save_and_keep(fig, *args, **kwargs):
+        figures.append(fig)
+        save(fig, *args, **kwargs)
+
+    monkeypatch.setattr(Figure, "savefig", save_and_keep)
+    shown = draw(embedded_films(), learn)
+    (fig,) = figures
+    width = Image.open(BytesIO(shown.png)).width / 2
+    inch = width / fig.get_size_inches()[0]  # px of the page, unless it is too wide
+    shrunk = min(1, PAGE / width)
+    sizes = [text.get_fontsize() for text in fig.findobj(Text) if text.get_text()]
+    assert min(sizes) / 72 * inch * shrunk >= 9 * POINT * 0.999
+    assert has_a_white_edge(shown.png)  # nothing is cut off
+
+
+@pytest.mark.parametrize("height", range(305, 335, 4))
+def test_no_title_is_cut_off(height):
+    "Also where a film just fills its place."
+    film = Image.new("L", (300, height), 90)
+    assert has_a_white_edge(show_films([film] * 3, ["a title, gy"] * 3, size=(2.6, 2.9)).png)
+
+
 def outlined(masks):
     "Which pixels of a grey film are other where outlines of masks are drawn on it."
     film = SimpleNamespace(image=Image.new("L", (300, 300), 90), masks=masks)
@@ -245,8 +346,8 @@ def test_a_mask_without_an_edge_is_left_out():
     assert not outlined({"nothing": empty, "everything": ~empty}).any()
 
 
-# Machado and others 2009 (doi 10.1109/TVCG.2009.113), Table 1, at severity 1: what linear red, green
-# and blue become in eyes that lack one of three kinds of cones.
+# Machado and others 2009 (doi 10.1109/TVCG.2009.113), Table 1, at severity 1: what linear red,
+# green and blue become in eyes that lack one of three kinds of cones.
 EYES = {
     "all cones": np.eye(3),
     "no long waves": [

@@ -749,9 +749,10 @@ def test_pretraining(folder: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
     "In bfloat16 on the GPU; begun alike on a CPU that knows none; the weights fit a learner."
     weights, losses, types = pretrain_a_little(tmp_path / "gpu", monkeypatch)
     shutil.copytree(weights.parent / "films", tmp_path / "cpu/simulated/films")
+    room = importlib.import_module("rsna_cls.pretrain")
     with monkeypatch.context() as patch:
         patch.setattr(torch.cuda, "is_available", lambda: False)
-        patch.setattr("rsna_cls.pretrain._HALVES", ())  # some processors know them, too
+        patch.setattr(room, "_HALVES", ())  # some processors know them, too
         _, losses_on_cpu, types_on_cpu = pretrain_a_little(tmp_path / "cpu", monkeypatch)
     assert len(losses) == len(losses_on_cpu) == 3
     assert types == [torch.bfloat16] * 3

@@ -14,7 +14,7 @@ import nbformat
 import papermill
 import pytest
 
-from conftest import HERE, write_course
+from conftest import HERE, has_a_white_edge, write_course
 
 sys.path.insert(0, str(HERE / "tools"))
 import versions
@@ -67,8 +67,10 @@ def alternative_texts(notebook):
 
 
 def check_figures(notebook, n):
-    "Whether there are so many figures, each with words that stand for it."
-    assert len(outputs(notebook, "image/png")) == n
+    "Whether there are so many figures, each whole, and with words that stand for it."
+    figures = [base64.b64decode(figure) for figure in outputs(notebook, "image/png")]
+    assert len(figures) == n
+    assert all(has_a_white_edge(figure) for figure in figures)
     assert all(len(text) > 20 for text in alternative_texts(notebook))
 
 
@@ -211,9 +213,7 @@ class TestFirstClassifier:
     def test_figures_and_choices(self, first_lesson):
         "All figures, no warning, the training that was asked for."
         printed = outputs(first_lesson, "stdout")
-        images = [base64.b64decode(image) for image in outputs(first_lesson, "image/png")]
-        assert len(images) == 12
-        assert all(image.startswith(b"\x89PNG") for image in images)
+        check_figures(first_lesson, 12)
         assert "Ready:" in printed
         assert "random weights" in printed
         assert outputs(first_lesson, "stderr") == ""
@@ -292,9 +292,8 @@ def test_how_a_film_is_made(tmp_path):
     "Lesson 05 at a small size: figures, no warning, the same number by hand and by computer."
     name = "05_how_a_film_is_made"
     done = run_notebook(read(LESSONS / f"{name}.ipynb"), tmp_path, **SMALL[name])
-    assert len(outputs(done, "image/png")) >= 12
+    check_figures(done, 13)
     assert outputs(done, "stderr") == ""
-    assert all(len(text) > 10 for text in alternative_texts(done))
     numbers = re.search(r"by hand ([\d.]+), by computer ([\d.]+)", outputs(done, "stdout"))
     assert abs(float(numbers[1]) - float(numbers[2])) < 0.5
 
@@ -370,9 +369,14 @@ def check_claims(folder):
     # One picture is there twice; some of the heat lies on black; the gate turns the elbow away.
     assert "10 files, 9 different films" in printed
     assert int(re.search(r"(\d+)% of the heat on black", printed)[1]) > 0
+    # Some covers make the network surer.
+    texts = "\n".join(alternative_texts(lesson))
+    assert int(re.search(r"(\d+) covers make the network surer", texts)[1]) > 0
     gate = next(table for table in outputs(lesson, "text/html") if "accepted" in table)
     elbow = next(row for row in gate.split("<tr>") if "elbow" in row)
     assert "False" in elbow
+    # The surest of the answers to what is neither.
+    assert max(float(number) for number in re.findall(r"<td>([01]\.\d+)</td>", gate)) > 0.9
 
 
 @pytest.mark.slow(seconds=60)
