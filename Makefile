@@ -22,7 +22,7 @@ help:
 	@echo "make site    the home page and the executed lessons as web pages in build/site"
 	@echo "make wheel   the library as one file in dist, to put beside a lesson in Colab or on Kaggle"
 	@echo "make weights make both sets of embedded weights anew, in build/weights, and the gate's points; two hours on two processors; interrupted, it goes on where it was"
-	@echo "make numbers measure again what is missing from experiments/results, and write it into the texts; about an hour and a half on two processors"
+	@echo "make numbers measure again what is missing from experiments/results, and write it into the texts; about two hours on two processors"
 	@echo "make again   weights, all numbers, texts and figures anew, as after a change of the simulator; half a day"
 	@echo "make docs    write README.md, what texts say of the address, and the package's list of names"
 	@echo "make address URL=https://github.com/OWNER/NAME    say where the course is published (URL=none: nowhere yet)"

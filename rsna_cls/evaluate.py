@@ -513,7 +513,9 @@ def show_predictions(
     for ax, i in zip(axs.flat, shown, strict=False):  # the last row may have places left
         _draw_prediction(ax, films[i], table.iloc[i])
 
-    heading = f"{len(shown)} films, worst first" if len(shown) > 1 else "1 film"
+    heading = f"{len(shown)} film{'s' if len(shown) > 1 else ''}"
+    if len(shown) > 1 and table["truth"].notna().any():
+        heading += ", worst first"
     captions = "; ".join(_caption(table.iloc[i]).replace("\n", ", ") for i in shown)
     return picture(fig, f"{heading}. {captions}.")
 

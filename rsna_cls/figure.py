@@ -176,7 +176,7 @@ def show_films(
     for ax, film, title in zip(axs.flat, films, [*titles, *untitled], strict=False):
         ax.imshow(_pixels(film), cmap="gray", vmin=0, vmax=255)
         ax.set_title(plain_text(title, room), fontsize=10)
-        _draw_outlines(ax, film, outline, width=size[0])
+        _draw_outlines(ax, film, outline, size)
     return picture(fig, _in_words(n_films, titles, outline))
 
 
@@ -239,22 +239,26 @@ def _draw_outlines(
     ax: Axes,  # where the film is drawn
     film: Any,  # one with `.masks`, or any other: nothing is drawn then
     outline: Sequence[str],  # names of masks; the first is drawn in the first colour
-    width: float,  # given to the film (inches)
+    size: tuple[float, float],  # width and height given to the film (inches)
 ) -> None:
     "Draw the outlines of a film's masks, each in a colour of its own, with its name."
     masks = getattr(film, "masks", {})
     taken: list[_Place] = []
     for number, name in enumerate(outline):
-        mask = masks.get(name)
-        if mask is None or mask.all() or not mask.any():  # a mask of everything has no outline
+        mask = np.asarray(masks.get(name, False)) > 0
+        has_outline = mask.ndim == 2 and min(mask.shape) > 1 and mask.any() and not mask.all()
+        if not has_outline:  # a mask of everything, or of nothing, has none
             continue
         colour = _OUTLINE_COLOURS[number % len(_OUTLINE_COLOURS)]
         ax.contour(mask, [0.5], colors=_SEAM, linewidths=3.6)
         ax.contour(mask, [0.5], colors=colour, linewidths=2)
 
         # The name, about as large in the film's pixels as it will be.
-        text = plain_text(name.replace("_", " "))
-        letter = mask.shape[1] / (width * _BROAD_LETTERS_PER_INCH)
+        height, width = mask.shape
+        inches = min(size[0], size[1] * width / height)  # as wide as the film is drawn
+        n_letters = round(inches * _BROAD_LETTERS_PER_INCH)  # that have room beside each other
+        text = plain_text(name.replace("_", " "), max(3, n_letters))
+        letter = width / max(1, n_letters)
         room = _Place(0, 0, width=(len(text) + 1) * letter, height=2.5 * letter)
         place = _place_for_name(mask, room, taken)
         taken.append(place)
@@ -304,9 +308,14 @@ def _place_for_name(
     y = max(min(y, height - room.height / 2), room.height / 2)
     place = room._replace(x=x, y=y)
 
-    # What still lies on another name goes down, line by line.
-    while _is_taken(place, taken) and place.y + 1.5 * room.height < height:
-        place = place._replace(y=place.y + room.height)
+    # What still lies on another name goes to the nearest free line, below or above.
+    n_lines = int(height / room.height)
+    steps = [0, *(sign * lines for lines in range(1, n_lines) for sign in (1, -1))]
+    for step in steps:
+        there = place._replace(y=y + step * room.height)
+        is_within = room.height / 2 <= there.y <= height - room.height / 2
+        if is_within and not _is_taken(there, taken):
+            return there
     return place
 
 

@@ -4,6 +4,7 @@ A lesson is executed as a reader would, and then a cell that holds it to its wor
 says of one kind of film alone is asked of that kind; what it leaves open is not asked. Lesson 1 is
 held to its words where it is run for the demo (`test_lesson.py`); lesson 5 asks no network."""
 
+import re
 from pathlib import Path
 
 import nbformat
@@ -13,12 +14,12 @@ import pytest
 LESSONS = Path(__file__).resolve().parents[1] / "nbs/lessons"
 
 CHEATING = """
-# "All, or nearly all, films right."
+# "a table whose first row is all, or nearly all, films right"
 said = predict(learn, held_back(path))
 assert (said["truth"] == said["prediction"]).mean() >= 0.9
 
-# "A size that gives the class away, marks in the middle of abdomens and of no chest, and a picture
-# that is there twice."
+# "have a size that gives the class away, marks in the middle of abdomens and of no chest, and a
+# picture that is there twice"
 grave = set(findings.loc[findings["severity"] == "high", "finding"])
 assert {"shortcut: size", "only in abd: marks in the middle"} <= grave
 assert "same pixels" in set(findings.loc[findings["severity"] != "low", "finding"])
@@ -28,14 +29,14 @@ def right_for(audited, fact):
     return audited.set_index("finding").loc[f"shortcut: {fact}", "accuracy"]
 
 
-# "How many does a rule get right that knows width and height?" "Nearly all."
+# "A rule knows the width and height of a file, and nothing of the film." "Nearly all"
 assert right_for(findings, "size") > 0.9
 
-# Without the middle: half right would be guessing.
+# "Half right would be guessing"
 said = predict(margin, held_back(black))
 assert (said["truth"] == said["prediction"]).mean() >= 0.75
 
-# By their score on films with the marker one could not choose between the two networks.
+# "By that score you could not choose between them."
 for network in (schooled, unschooled):
     said = predict(network, film_files(marked / "val"))
     assert (said["truth"] == said["prediction"]).mean() >= 0.9
@@ -48,7 +49,7 @@ def changed(network):
     return abs(with_square - plain).sum() / (2 * new_films)
 
 
-# The square changes next to nothing for the one that has seen films, and much for the other;
+# "In the first table the square should change next to nothing." In the second it changes much, and
 # mixing in films of another source breaks the tie.
 assert changed(schooled) < 0.1
 assert changed(unschooled) > 0.2
@@ -57,12 +58,13 @@ called = examine(unschooled)["called_chest"]
 assert called["abdomens with the square"] > called["abdomens"] + new_films / 10
 assert called["chests"] < called["chests with the square"] - new_films / 10
 
-# "In the network from random numbers the square should get several times its share."
+# "In the network from random numbers the square should get several times its share"
 maps = hires_cam(unschooled, abdomens, "chest", block=-3, difference=True)
 heat = relevance_mass(maps, squares).mean()
 assert heat["mass"] > 3 * heat["area"]
 
-# The cure's own shortcut, and the cure without it.
+# "they should have fallen to the dotted line", and "You should see the border fall back towards the
+# dotted line"
 majority = max(len(film_files(path / "train" / c)) for c in ("chest", "abd")) / len(
     film_files(path / "train")
 )
@@ -73,7 +75,7 @@ assert right_for(audit(squeezed), "border") < 0.75
 """
 
 HOW_SURE = """
-# "About 350 departments with a perfect result, and about 70 with seven right or fewer."
+# "about 350 departments with a perfect result, and about 70 with seven right or fewer"
 dealt = dict(zip(reported, departments))
 assert 320 <= dealt[10] <= 380
 assert 50 <= sum(n for k, n in dealt.items() if k <= 7) <= 90
@@ -84,9 +86,11 @@ row = score_seeds(runs).iloc[0]
 assert row["mean"] > 0.9
 assert row["low"] < row["mean"]
 
-# "Here is a network that errs more."
-errs = 1 - rough.bins["k"].sum() / rough.bins["n"].sum()
-assert errs > 2 * (1 - row["mean"])
+# "here is a network that errs more"
+before = rough.bins[rough.bins["when"] == "before"]
+errs = 1 - before["k"].sum() / before["n"].sum()
+assert errs > 1 - row["mean"]
+assert rough.temperature > 1.2  # and is too sure
 
 # "No mistake in 40 chests is compatible with a specificity of 91 %, and at 1 % prevalence that
 # means about nine false alarms in ten."
@@ -101,13 +105,14 @@ WHERE_IT_ENDS = """
 assert gate.accepts(film_files(path / "test")).all()
 assert not gate.accepts(strangers).any()
 
-# "Blurred and mirrored films pass"; what is plainly something else is refused.
+# "The blurred film could hide any pneumothorax", and passes, as does the mirrored one; what is
+# plainly something else is refused: "What is plainly something else such gates catch well."
 passes = said.set_index("file")["accepted"]
 assert passes[["another chest", "blurred", "mirrored"]].all()
 plain = ["inverted", "turned by 90°", "lateral chest", "elbow", "hand", "photograph"]
 assert not passes[plain].any()
 
-# There is a picture that the network calls with more than 0.9 and the gate turns away.
+# "is there a picture that the network calls with more than 0.9 and the gate turns away?"
 sure = said[["chest", "abd"]].max(axis=1) > 0.9
 assert (sure & ~said["accepted"]).any()
 
@@ -117,7 +122,7 @@ for kind in ("chest", "abd", "lateral_chest", "skull", "foot"):
     refused = (~gate.accepts(twenty)).sum()
     assert refused <= 2 if kind in ("chest", "abd") else refused >= 18
 
-# Similarity near 0 is the good outcome, and all layers replaced leave nothing.
+# "Values near 0 are the good outcome"
 assert abs(check["similarity"].iloc[-1]) < 0.5
 
 # The report.
@@ -130,6 +135,27 @@ CLAIMS = {
     "03_how_sure": HOW_SURE,
     "04_where_it_ends": WHERE_IT_ENDS,
 }
+
+
+def prose_of(name):
+    "What a lesson says, as one line."
+    lesson = nbformat.read(LESSONS / f"{name}.ipynb", as_version=4)
+    return " ".join(" ".join(cell.source for cell in lesson.cells).split())
+
+
+def quotes_in(claims):
+    "The sentences in quotation marks in a cell's comments, which may go over several lines."
+    comments = re.findall(r"(?:^# .*\n)+", claims, re.M)
+    texts = [comment.replace("# ", "").replace("\n", " ") for comment in comments]
+    return [quote for text in texts for quote in re.findall(r'"([^"]+)"', text)]
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_what_is_quoted_is_said(name):
+    quotes = quotes_in(CLAIMS[name])
+    assert len(quotes) >= 3
+    for quote in quotes:
+        assert quote.strip(".") in prose_of(name), quote
 
 
 def hold_to_its_words(name, films, folder):

@@ -636,6 +636,8 @@ def test_one_film_is_shown(many, toy_learner):
     picture = show_predictions(toy_learner, many / "elbow.png")
     assert picture.alt.startswith("1 film. elbow.png, said ")
     assert show_predictions(toy_learner, many, n=3).alt.startswith("3 films, worst first. truth ")
+    bare = [load_film(film) for film in film_files(many)]  # nobody knows what these are
+    assert show_predictions(toy_learner, bare, n=3).alt.startswith("3 films. ")
 
 
 @pytest.mark.parametrize("n", [0, -1])

@@ -341,6 +341,33 @@ def test_outlines_bear_their_names():
     assert twice.sum() > 1.6 * named.sum()
 
 
+def test_names_do_not_lie_on_each_other():
+    "Also where several masks are small, and at the film's edge."
+    mask = np.zeros((300, 300), bool)
+    mask[280:298, 20:30] = True
+    one = outlined({"heart": mask}) & ~outlined({"": mask})
+    three = outlined({"heart": mask, "aorta": mask, "liver": mask}) & ~outlined({"": mask})
+    assert three.sum() > 2.4 * one.sum()
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        np.eye(40, 60) * 0.5,
+        (np.eye(40, 60) * 255).astype(np.uint8),
+        np.eye(40, 60).tolist(),
+        Image.fromarray(np.eye(40, 60) > 0),
+        np.ones((1, 60)),
+        np.full((40, 60), np.nan),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_masks_of_any_kind(mask):
+    names = ["a", "b", "a name that is much longer than its film is broad " * 4]
+    film = SimpleNamespace(image=Image.new("L", (60, 40)), masks=dict.fromkeys(names, mask))
+    assert has_a_white_edge(show_films(film, outline=names).png)
+
+
 def test_a_mask_without_an_edge_is_left_out():
     empty = np.zeros((300, 300), bool)
     assert not outlined({"nothing": empty, "everything": ~empty}).any()
