@@ -24,6 +24,7 @@ import pandas as pd
 import torch
 from fastai.vision.all import CrossEntropyLossFlat, Learner, accuracy, no_random, params
 from PIL import Image
+from torch.optim.swa_utils import update_bn
 
 from common import (
     ORIGINAL,
@@ -161,27 +162,14 @@ def imagenet_learner(dls: Any, seed: int) -> Learner:
     )
 
 
-def measure_normalisation(learn: Learner, seed: int) -> None:
-    """Take the mean and spread of a network's signals anew, from the training films.
-
-    While it trains, batch normalisation keeps running averages of them, which lag behind a network
-    that changes fast (Wu and Johnson 2021, https://arxiv.org/abs/2105.07576)."""
-    for part in learn.model.modules():
-        if isinstance(part, torch.nn.BatchNorm2d):
-            part.reset_running_stats()
-            part.momentum = None  # all batches count alike
-    learn.model.train()
-    with no_random(seed), torch.no_grad():
-        for films, _ in learn.dls.train:
-            learn.model(films)
-    learn.model.eval()
-
-
 def train(path: Path, weights: str, change: str, seed: int, size: int) -> Learner:
     "A network after one training."
     if change == MEASURED_ANEW:
+        # While it trains, batch normalisation keeps running averages, which lag behind a network
+        # that changes fast (Wu and Johnson 2021, https://arxiv.org/abs/2105.07576).
         learn = train(path, weights, NO_CHANGE, seed, size)
-        measure_normalisation(learn, seed)
+        with no_random(seed):
+            update_bn(learn.dls.train, learn.model)
         return learn
     how = dict(size=size) | CHANGES[change]
     if how.pop("by_fastai", False):

@@ -417,6 +417,11 @@ def networks_table(folder: Path) -> str:
     return markdown(columns, lines)
 
 
+def with_intervals(counts_of_seeds: pd.Series, n: int) -> str:
+    "A number of films for each seed, of n, with the interval of its share."
+    return ", ".join(f"{count:.0f} ({per_cent(int(count), n)})" for count in counts_of_seeds)
+
+
 CHANGED = [  # lesson 02's table
     ("marked chests", "`other_films`", OTHER, MARKED),
     ("marked chests", "random numbers", RANDOM, MARKED),
@@ -432,7 +437,7 @@ def changed_table(folder: Path) -> str:
         cells = []
         for films in (ORIGINAL, SIMULATED):
             runs = pick(folder, films, NONE, weights, on)
-            cells.append(", ".join(f"{k} ({per_cent(k, 2 * NEW)})" for k in runs["changed"]))
+            cells.append(with_intervals(runs["changed"], 2 * NEW))
         lines.append([on_words, weights_words, *cells])
     columns = ["trained on", "starts from", "original films", "simulated films"]
     return markdown(columns, lines)
@@ -444,9 +449,8 @@ def heat_table(folder: Path) -> str:
     for films in (ORIGINAL, SIMULATED):
         for words, on in (("on every chest", MARKED), ("nowhere (control)", AS_IT_IS)):
             runs = pick(folder, films, NONE, RANDOM, on)
-            hits = ", ".join(f"{hits:.0f} ({per_cent(int(hits), NEW)})" for hits in runs["hits"])
             heat = [per_cents(runs[column]) for column in ("heat", "heat_last")]
-            lines.append([f"{films} films", words, hits, *heat])
+            lines.append([f"{films} films", words, with_intervals(runs["hits"], NEW), *heat])
     columns = [
         "learned from",
         "the square was",
@@ -469,7 +473,7 @@ def mixed_table(folder: Path) -> str:
         cells = []
         for films in (ORIGINAL, SIMULATED):
             runs = pick(folder, films, measure, RANDOM, MARKED)
-            cells.append(", ".join(f"{k} ({per_cent(k, 2 * NEW)})" for k in runs["changed"]))
+            cells.append(with_intervals(runs["changed"], 2 * NEW))
         lines.append([words, *cells])
     return markdown(["mixed in", "original films", "simulated films"], lines)
 

@@ -289,9 +289,7 @@ def _place_for_name(
     free = mask.copy()
     rows, columns = np.ogrid[:height, :width]
     for other in taken:
-        is_near_across = abs(columns - other.x) < (room.width + other.width) / 2
-        is_near_down = abs(rows - other.y) < (room.height + other.height) / 2
-        free &= ~(is_near_across & is_near_down)
+        free &= ~_would_lie_on(other, room, columns, rows)
     if not free.any():
         free = mask
 
@@ -314,19 +312,22 @@ def _place_for_name(
     for step in steps:
         there = place._replace(y=y + step * room.height)
         is_within = room.height / 2 <= there.y <= height - room.height / 2
-        if is_within and not _is_taken(there, taken):
+        is_taken = any(_would_lie_on(other, there, there.x, there.y) for other in taken)
+        if is_within and not is_taken:
             return there
     return place
 
 
-def _is_taken(place: _Place, taken: Sequence[_Place]) -> bool:
+def _would_lie_on(
+    other: _Place,  # another name
+    room: _Place,  # that the name takes
+    x: Any,  # where its middle would be: a number, or an array
+    y: Any,  # likewise
+) -> Any:  # bool, or an array of them
     "Whether a name would lie on another one."
-    for other in taken:
-        is_near_across = abs(place.x - other.x) < (place.width + other.width) / 2
-        is_near_down = abs(place.y - other.y) < (place.height + other.height) / 2
-        if is_near_across and is_near_down:
-            return True
-    return False
+    is_near_across = abs(x - other.x) < (room.width + other.width) / 2
+    is_near_down = abs(y - other.y) < (room.height + other.height) / 2
+    return is_near_across & is_near_down
 
 
 def _in_words(

@@ -5,13 +5,10 @@ says of one kind of film alone is asked of that kind; what it leaves open is not
 held to its words where it is run for the demo (`test_lesson.py`); lesson 5 asks no network."""
 
 import re
-from pathlib import Path
 
-import nbformat
-import papermill
 import pytest
 
-LESSONS = Path(__file__).resolve().parents[1] / "nbs/lessons"
+from test_lesson import LESSONS, code_cell, read, run_notebook
 
 CHEATING = """
 # "a table whose first row is all, or nearly all, films right"
@@ -139,7 +136,7 @@ CLAIMS = {
 
 def prose_of(name):
     "What a lesson says, as one line."
-    lesson = nbformat.read(LESSONS / f"{name}.ipynb", as_version=4)
+    lesson = read(LESSONS / f"{name}.ipynb")
     return " ".join(" ".join(cell.source for cell in lesson.cells).split())
 
 
@@ -160,18 +157,9 @@ def test_what_is_quoted_is_said(name):
 
 def hold_to_its_words(name, films, folder):
     "Execute a lesson on some films, and then ask whether it told the truth."
-    lesson = nbformat.read(LESSONS / f"{name}.ipynb", as_version=4)
-    lesson.cells.append(nbformat.v4.new_code_cell(CLAIMS[name]))
-    nbformat.write(lesson, folder / "in.ipynb")
-    papermill.execute_notebook(
-        folder / "in.ipynb",
-        folder / "out.ipynb",
-        dict(films=films),
-        kernel_name="python3",
-        progress_bar=False,
-        cwd=folder,
-        extra_arguments=["--IPKernelApp.log_level=50"],
-    )
+    lesson = read(LESSONS / f"{name}.ipynb")
+    lesson.cells.append(code_cell(CLAIMS[name]))
+    run_notebook(lesson, folder, films=films)
 
 
 @pytest.mark.slow(seconds=150)

@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 from io import BytesIO
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,7 +16,7 @@ from matplotlib.text import Text
 from PIL import Image
 from skimage.color import rgb2lab
 
-from conftest import has_a_white_edge
+from conftest import HERE, has_a_white_edge
 from rsna_cls import (
     BadFilm,
     Gate,
@@ -419,7 +418,6 @@ def colours_in(file):
     return [colour for colour in named if as_seen(colour, "all cones")[0] > 25]
 
 
-HERE = Path(__file__).resolve().parents[1]
 DRAWERS = [*HERE.glob("nbs/**/*.ipynb"), HERE / "experiments/maps.py", HERE / "tools/figures.py"]
 COLOURED = [file for file in sorted(DRAWERS) if len(colours_in(file)) > 1]
 

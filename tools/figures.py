@@ -287,12 +287,11 @@ def third_lesson() -> Figure:
     return Figure(image, f"How sure a count of films is: {said[0]}; {said[1]}.")
 
 
-def fourth_lesson() -> Figure:
+def fourth_lesson(gate: Gate, course: Path) -> Figure:
     "Three films before the gate: those that pass, and those that it refuses."
-    gate = Gate.fit(embedded_films())
     films = {
-        "chest": load_film(film_files(embedded_films() / "test" / "chest")[0]),
-        "elbow": load_film(embedded_films() / "elbow.png"),
+        "chest": load_film(film_files(course / "test" / "chest")[0]),
+        "elbow": load_film(course / "elbow.png"),
         "hand": simulate_film("hand", 1, 320, marks=False).image,
     }
     accepted = gate.accepts(list(films.values()))
@@ -344,7 +343,7 @@ def figures() -> dict[str, Figure]:
         "lesson_01": first_lesson(learn, course),
         "lesson_02": second_lesson(course),
         "lesson_03": third_lesson(),
-        "lesson_04": fourth_lesson(),
+        "lesson_04": fourth_lesson(gate, course),
         "lesson_05": fifth_lesson(),
     }
 
