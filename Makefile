@@ -1,4 +1,4 @@
-# demo · test · check · style · gpu · colab · versions · bench · lab · site · wheel · weights · numbers · again · docs · address · figures · clean    (each sets .venv up by itself when it is missing or stale)
+# demo · test · check · style · gpu · colab · versions · bench · fuzz · lab · site · wheel · weights · numbers · again · docs · address · figures · clean    (each sets .venv up by itself when it is missing or stale)
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
@@ -6,7 +6,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONPATH
 
-.PHONY: help demo test check style gpu colab versions bench lab site wheel weights numbers again docs address figures clean .venv
+.PHONY: help demo test check style gpu colab versions bench fuzz lab site wheel weights numbers again docs address figures clean .venv
 .DEFAULT_GOAL := help
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo "make colab   every lesson with the versions of Google Colab, as if it were opened there; needs Python 3.13 and 7 GB"
 	@echo "make versions the same with those of Kaggle, and with the lowest and the newest on Python 3.11, 3.12 and 3.13; an hour or more"
 	@echo "make bench   speed beside other libraries"
+	@echo "make fuzz    damaged films of every kind for ten minutes (SECONDS=60: one), until one is neither read nor refused; needs Linux"
 	@echo "make lab     open the lessons in JupyterLab"
 	@echo "make site    the home page and the executed lessons as web pages in build/site"
 	@echo "make wheel   the library as one file in dist, to put beside a lesson in Colab or on Kaggle"
@@ -81,6 +82,12 @@ versions: .venv/.ready
 bench: .venv/.ready
 	@$(BIN)/python -m pytest tests/bench -q -s
 
+# atheris is not among what developers need: it has no wheel for every Python and system.
+SECONDS ?= 600
+fuzz: .venv/.ready
+	@$(BIN)/python -c 'import atheris' 2> /dev/null || $(BIN)/python -m pip install --quiet atheris==3.0.0
+	@$(BIN)/python tools/fuzz.py --seconds $(SECONDS)
+
 lab: .venv/.ready
 	@$(BIN)/jupyter lab nbs/lessons
 
@@ -96,7 +103,9 @@ weights: .venv/.ready
 	  $(BIN)/python -m rsna_cls.pretrain build/weights --weights $$name || exit 1; \
 	  cp build/weights/$$name/resnet18_$$name.safetensors rsna_cls/weights/ || exit 1; \
 	done
+	@cd rsna_cls/weights && sha256sum *.safetensors > SHA256SUMS
 	@$(BIN)/python -c 'from rsna_cls.pretrain import make_other_points as make; print(make("rsna_cls/weights/other_points.safetensors"))'
+	@cd rsna_cls/weights && sha256sum *.safetensors > SHA256SUMS
 
 # What is quoted is measured, in two processes of one thread each. Trainings that are in their CSV are not made again.
 FIRST = beam audit recipe gate folds weights dcmtk

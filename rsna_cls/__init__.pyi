@@ -1,15 +1,23 @@
 # made by `make docs` from the modules: one line for each public name
 from . import sim as sim
+from .writing import clear_unfinished as clear_unfinished
 from .writing import explaining_disk_errors as explaining_disk_errors
 from .writing import new_file as new_file
 from .writing import new_folder as new_folder
 from .writing import rescued as rescued
+from .dicom import check_scans as check_scans
+from .dicom import check_size as check_size
+from .dicom import check_unpacked as check_unpacked
+from .dicom import CountedReads as CountedReads
 from .dicom import dicom_pixels as dicom_pixels
 from .dicom import grey_range as grey_range
 from .dicom import is_dicom as is_dicom
 from .dicom import is_in_colour as is_in_colour
+from .dicom import MOST_FILE_BYTES as MOST_FILE_BYTES
 from .dicom import open_dicom as open_dicom
+from .dicom import read_elements as read_elements
 from .dicom import stretched as stretched
+from .dicom import unpacks_to as unpacks_to
 from .dicom import Unreadable as Unreadable
 from .film import as_film as as_film
 from .film import BadFilm as BadFilm
@@ -18,7 +26,9 @@ from .film import FileFacts as FileFacts
 from .film import film_format as film_format
 from .film import film_name as film_name
 from .film import first_names as first_names
+from .film import header_values as header_values
 from .film import load_film as load_film
+from .film import ManyPixels as ManyPixels
 from .film import printable as printable
 from .film import read_film as read_film
 from .film import SUFFIXES as SUFFIXES
@@ -28,12 +38,15 @@ from .course import Course as Course
 from .course import fault_of_classes as fault_of_classes
 from .course import film_files as film_files
 from .course import film_list as film_list
+from .course import FoundFilms as FoundFilms
 from .course import is_hidden as is_hidden
 from .course import label_of as label_of
+from .course import left_out_in_words as left_out_in_words
 from .course import LeftOut as LeftOut
 from .course import name_without_patients as name_without_patients
 from .course import Place as Place
 from .course import RESERVED_NAMES as RESERVED_NAMES
+from .course import search_folder as search_folder
 from .course import span as span
 from .course import SPLITS as SPLITS
 from .course import summary as summary
@@ -190,5 +203,6 @@ from .sim import SimulatedFilm as SimulatedFilm
 from .pretrain import make_other_points as make_other_points
 from .pretrain import pretrain as pretrain
 from .check import check_setup as check_setup
+from .organise import organise as organise
 
 __version__: str

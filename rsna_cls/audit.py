@@ -317,6 +317,8 @@ def _show_facts(
     facts = sorted(facts, key=lambda fact: fact.accuracy)
     for severity, (marker, colour) in _SEVERITIES.items():
         places = [y for y, fact in enumerate(facts) if fact.severity == severity]
+        if not places:
+            continue  # the legend names only what is there
         accuracies = [facts[y].accuracy for y in places]
         ax.scatter(accuracies, places, s=45, marker=marker, c=colour, zorder=3, label=severity)
     lows = [fact.low for fact in facts]
@@ -353,7 +355,8 @@ def _show_sizes(
         ax.annotate(text, size, (-16, 0), textcoords="offset points", ha="right", va="center")
     ax.margins(0.12)
     ax.set(xlabel="width (pixels)", ylabel="height (pixels)", title="sizes")
-    for handle in ax.legend(loc="upper left").legend_handles:
+    below = dict(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, frameon=False)
+    for handle in ax.legend(**below).legend_handles:
         handle.set_sizes([_POINT])
 
 # %% ../nbs/21_audit.ipynb #c7e5a0d3

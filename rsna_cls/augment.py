@@ -37,7 +37,7 @@ from .course import BadFolder, Course, class_name, user_path
 from .figure import Picture, new_figure, picture, plain_text
 from .film import SUFFIXES, as_film, load_film
 from .loaders import whole_number
-from .writing import new_folder
+from .writing import explaining_disk_errors, new_folder
 
 # %% ../nbs/07_augment.ipynb #2c44bce4
 def _random_shifts(
@@ -416,6 +416,8 @@ def remake(
     "A course folder of changed films; all of it or nothing. Raises `BadFolder` or `BadFilm`."
     dest = user_path(dest)
     course = Course(path, needs=())
+    if not callable(change):
+        raise ValueError(f"change must be a function, such as plant_marker, not {change!r}")
     if only is not None and only not in course.classes:
         raise BadFolder(f"{path} has no class {only!r}: choose from {', '.join(course.classes)}")
     copies = _copies(course, None if extra is None else Course(extra, needs=("train",)))
@@ -437,7 +439,8 @@ def _check_apart(
 ) -> None:
     "Raise `BadFolder` if a new folder would lie among the films it is made from."
     # Links are followed: the films may lie in several places.
-    around = dest.resolve().parents
+    with explaining_disk_errors(dest, BadFolder) as place:
+        around = place.parents
     if any(folder.resolve() in around for folder in folders):
         raise BadFolder(f"{dest} lies inside the films it would copy: give a folder elsewhere")
 

@@ -462,7 +462,10 @@ def baselines(
 def show_baselines(
     table: pd.DataFrame,  # from `baselines`
 ) -> Picture:  # one line per baseline, with its interval
-    "The baselines' accuracies with their 95 % intervals."
+    "The baselines' accuracies with their 95 % intervals; raises ValueError for another table."
+    needed = {"knows", "k", "n", "accuracy", "low", "high"}
+    if not isinstance(table, pd.DataFrame) or not needed <= {*table.columns} or table.empty:
+        raise ValueError("show_baselines draws the table that baselines(path) gives")
     fig, axs = new_figure(size=(7.5, 0.45 * len(table) + 1))
     ax = axs[0, 0]
     heights = np.arange(len(table))[::-1]  # the first baseline stands at the top

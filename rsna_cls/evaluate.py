@@ -437,7 +437,11 @@ def _draw_roc(ax: Any, roc: pd.DataFrame, auroc: pd.Series) -> None:
 def show_scores(
     scores: Score,  # from `score`
 ) -> Picture:  # confusion matrix, and ROC curve with its area
-    "The confusion matrix beside the ROC curve."
+    "The confusion matrix beside the ROC curve; raises ValueError for what is no `Score`."
+    if not isinstance(scores, Score):
+        raise ValueError(
+            f"show_scores draws what score(table, positive=…) gives, not a {type(scores).__name__}"
+        )
     confusion = scores.confusion
     auroc = scores.table.iloc[-1]
     fig, axs = new_figure(1, 2, size=(3.4, 3.2))
@@ -704,7 +708,12 @@ def _draw_reliability(
 def show_calibration(
     calibration: Calibration,  # from `calibrate`
 ) -> Picture:  # reliability diagrams before and after temperature scaling
-    "How often the network is right beside how often it says it is, with n and 95 % interval."
+    "How often the network is right beside how often it says it is; raises ValueError."
+    if not isinstance(calibration, Calibration):
+        raise ValueError(
+            "show_calibration draws what calibrate(table) gives, not a "
+            f"{type(calibration).__name__}"
+        )
     fig, axs = new_figure(1, 2, size=(3.6, 4))
     errors = calibration.table.loc["ECE"]
     titles = {

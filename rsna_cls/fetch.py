@@ -29,8 +29,8 @@ from urllib.parse import urlsplit
 from tqdm import tqdm
 
 from .course import BadFolder, Course, is_hidden, user_path
-from .film import SUFFIXES, first_names
-from .writing import explaining_disk_errors, new_file, new_folder
+from .film import SUFFIXES, first_names, printable
+from .writing import clear_unfinished, explaining_disk_errors, new_file, new_folder
 
 # %% ../nbs/04_fetch.ipynb #951f5d0f
 class FetchError(RuntimeError):
@@ -41,8 +41,9 @@ class FetchError(RuntimeError):
         words: str,  # what went wrong, and what helps
         reason: str = "",  # the same in few words, without an address; '': the words themselves
     ):
-        super().__init__(words)
-        self.reason = reason or words
+        # Its lines stay lines; what cannot be printed in them is written as in a string.
+        super().__init__("\n".join(map(printable, words.split("\n"))))
+        self.reason = reason or str(self)
 
 # %% ../nbs/04_fetch.ipynb #65b05b33
 class Source(NamedTuple):
@@ -78,11 +79,25 @@ def _blob_id(
     return digest.hexdigest()
 
 # %% ../nbs/04_fetch.ipynb #e8b2547f
+_NO_HOME = "~"  # what a path begins with where no home folder was found
+
+
 def cache_folder() -> Path:
-    "This library's folder in the user's cache."
+    "This library's folder in the user's cache; raises `FetchError` for a user without a home."
     import pooch
 
-    return Path(pooch.os_cache("rsna_cls"))
+    try:
+        folder = Path(pooch.os_cache("rsna_cls"))
+    except RuntimeError:  # pooch asks platformdirs, and newer versions of that refuse
+        folder = Path(_NO_HOME)
+    if folder.parts[0] == _NO_HOME:
+        raise FetchError(
+            "this user has no home folder, so there is no place to keep films that are downloaded "
+            "or unpacked: name a folder for them in the variable XDG_CACHE_HOME, "
+            "or give a folder of films that are unpacked",
+            "this user has no home folder to keep them in",
+        )
+    return folder
 
 
 def _films_in_cache(
@@ -147,7 +162,8 @@ def _ask(
         raise FetchError(f"no connection to {urlsplit(url).hostname}{words}") from None
     with answer:
         if not answer.ok:
-            raise FetchError(f"the server answered {answer.status_code} {answer.reason}")
+            who = "proxy" if answer.status_code == 407 else "server"  # it demands a password
+            raise FetchError(f"the {who} answered {answer.status_code} {answer.reason}")
 
 
 def _no_answer(
@@ -167,6 +183,12 @@ def _no_answer(
 _SILENCE_SECONDS = 10.0  # how long a server may send nothing at all
 _LOOK_SECONDS = 10.0  # how often a download is looked at
 _LEAST_BYTES = 10_000  # what has to come from one look to the next
+_BROKE_OFF = {  # what requests calls it → in words; anything else has its name for a reason
+    "ChunkedEncodingError": "the connection ended too early",
+    "ConnectionError": "nothing more came",
+    "ReadTimeout": "nothing more came",
+    "ContentDecodingError": "what came is not packed as the server says",
+}
 
 
 def _run_watched(
@@ -185,14 +207,18 @@ def _run_watched(
             return f"less than {_LEAST_BYTES / look_seconds / 1000:g} kB a second"
         seen_before = seen
         job.join(look_seconds)
-    return type(job.error).__name__ if job.error else None
+    if isinstance(job.error, FetchError):  # it says already what was wrong, as with the disk
+        raise job.error
+    kind = type(job.error).__name__
+    return _BROKE_OFF.get(kind, kind) if job.error else None
 
 # %% ../nbs/04_fetch.ipynb #63f8d0ba
 def _transfer(
     url: str,
     file: Path,  # where the content goes
+    name: Path,  # that it shall have in the end, for messages
 ) -> str | None:  # None: it is all there
-    "Take a file from a server under a progress bar; if that failed, say why."
+    "Take a file from a server under a progress bar; if that failed, say why, or `FetchError`."
     import pooch
 
     def size() -> int:
@@ -209,7 +235,13 @@ def _transfer(
         # The downloader alone: `pooch.retrieve` would also take a checksum, which can last, while
         # no more bytes come. The checksum is our caller's.
         take = pooch.HTTPDownloader(progressbar=bar, timeout=_SILENCE_SECONDS)
-        return _run_watched(lambda: take(url, str(file), None), size, _LOOK_SECONDS)
+
+        def work() -> None:
+            # A full disk is not the server's fault, and to try again would not help.
+            with explaining_disk_errors(name, FetchError):
+                take(url, str(file), None)
+
+        return _run_watched(work, size, _LOOK_SECONDS)
 
 # %% ../nbs/04_fetch.ipynb #eb1adfb5
 def download(
@@ -225,7 +257,7 @@ def download(
 
     print(f"Downloading {name} from {urlsplit(url).hostname} …")
     with new_file(file, FetchError) as arrived:
-        problem = _transfer(url, arrived)
+        problem = _transfer(url, arrived, file)
         if problem:
             raise FetchError(
                 f"{name}: the download from {url} broke off ({problem}). Please try again.",
@@ -472,6 +504,8 @@ def _is_course(folder: Path) -> bool:
 _MOST_BYTES = 20 * 2**30  # that a zip may unpack to
 _MOST_MEMBERS = 1_000_000  # files and folders that it may unpack to
 _MOST_DEPTH = 100  # of folders in folders
+_MOST_RATIO = 200  # of what it unpacks to and its own size; films make 2 to 20
+_ANY_RATIO = 2**28  # bytes: what unpacks to fewer may have been packed in any ratio
 
 _ZIP_ERRORS = (  # what zipfile and its decompressors raise on a zip that is damaged
     zipfile.BadZipFile,
@@ -530,7 +564,10 @@ def _extract(archive: zipfile.ZipFile, member: _Member, place: Path) -> None:
             raise zipfile.BadZipFile(f"at {member.path.name}") from None
 
 
-def _check_contents(contents: _Contents) -> None:
+def _check_contents(
+    contents: _Contents,
+    zip_bytes: int,  # the size of the zip
+) -> None:
     "Raise `BadFolder` if a zip holds nothing, or too much, or is locked."
     members = contents.members
     if not members and contents.left_out:
@@ -545,7 +582,14 @@ def _check_contents(contents: _Contents) -> None:
     if max(len(member.path.parts) for member in members) > _MOST_DEPTH:
         raise BadFolder(f"it holds folders that lie more than {_MOST_DEPTH} deep in each other")
     # The sizes are those that the zip declares; zipfile itself stops reading there.
-    if sum(member.info.file_size for member in members) > _MOST_BYTES:
+    unpacked = sum(member.info.file_size for member in members)
+    packed = sum(member.info.compress_size for member in members)
+    if unpacked > max(_ANY_RATIO, _MOST_RATIO * zip_bytes) or packed > zip_bytes:
+        raise BadFolder(
+            "it would unpack to so much more than it holds that its films cannot be meant: zip "
+            "them again"
+        )
+    if unpacked > _MOST_BYTES:
         raise BadFolder(f"it would unpack to more than {_MOST_BYTES / 2**30:g} GB")
     for member in members:
         if member.info.flag_bits & _IS_LOCKED:
@@ -562,7 +606,7 @@ def _unpack_all(
     "Unpack a zip; raises `FetchError`, one of `_ZIP_ERRORS`, or `BadFolder` in terms of 'it'."
     with _opened(file) as archive:
         contents = _contents(archive)
-        _check_contents(contents)
+        _check_contents(contents, file.stat().st_size)
         top.mkdir()
         places = _make_folders(contents.members, top)
         for member in contents.members:
@@ -658,6 +702,13 @@ def _set_aside(
     )
 
 
+def _all_of_it(
+    folder: Path,  # a course folder that is made from a zip
+) -> Path:
+    "The folder that all of the zip is unpacked to."
+    return folder.with_name(f"{folder.name}, all of it")
+
+
 def _unpack(
     file: Path,  # a zip
     dest: Path,  # the course folder to make, in our own cache; see above for one that is there
@@ -666,7 +717,7 @@ def _unpack(
     "Unpack a zip's course folder, all or nothing; raises `BadFolder` or `FetchError`."
     with new_folder(dest, FetchError, replace=True) as folder:
         # All of it is unpacked beside the folder.
-        top = folder.with_name("all of it")
+        top = _all_of_it(folder)
         try:
             left_out = _unpack_all(file, top)
         except FetchError:  # a RuntimeError too, but the zip is not damaged
@@ -717,21 +768,55 @@ def _in_terms_of_the_zip(
 _Made = TypeVar("_Made")
 
 
+_PATIENCE_SECONDS = 3.0  # how long is waited for another program before that is said
+
+
+@contextmanager
+def _locked(
+    folder: Path,  # a course folder in the cache, there or not
+) -> Iterator[None]:
+    "Wait until no other program makes this folder, and keep others from it meanwhile."
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(f"{folder}.lock")
+    try:
+        lock.acquire(timeout=_PATIENCE_SECONDS)
+    except Timeout:
+        print(
+            "Another program of yours is fetching or unpacking the same films: "
+            "waiting until it is done, or ended …"
+        )
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _clear_debris(
+    folder: Path,  # a course folder in the cache whose lock is held
+) -> None:
+    "Delete what killed programs have left of their work on a folder, its list and its zip."
+    for target in (folder, _all_of_it(folder), _list_of(folder), Path(f"{folder}.zip")):
+        clear_unfinished(target)
+
+
 def _made_once(
     folder: Path,  # a course folder in the cache
     make: Callable[[], _Made],  # makes it
 ) -> _Made | None:  # what `make` returned; None: the folder was there
     "Make a course folder unless it is there; raises `FetchError`, or what `make` raises."
-    from filelock import FileLock
-
     with explaining_disk_errors(folder.parent, FetchError) as cache:
         # Asked before the lock, because films that are there need no wait and no place to write;
         # and asked again behind it, because who held it may have made them: no second download.
         if not _is_whole(folder):
             cache.mkdir(parents=True, exist_ok=True)
-            with FileLock(f"{folder}.lock"):
+            with _locked(folder):
                 if not _is_whole(folder):
-                    return make()
+                    _clear_debris(folder)  # it may take the room that is needed now
+                    made = make()
+                    _clear_debris(folder)  # what waited for the folder to be there again
+                    return made
     return None
 
 # %% ../nbs/04_fetch.ipynb #08662dec
@@ -811,7 +896,7 @@ def _from_source(
     "The films of a source; raises `FetchError`."
     source = SOURCES[name]
     folder = _films_in_cache(name, source.blob)
-    if _read_list(folder) is None and _is_course(folder):
+    if not _list_of(folder).exists() and _is_course(folder):
         return _Fetched(folder, is_new=False)  # unpacked by version 0.1.0, which wrote no list
 
     def make() -> _Fetched:
@@ -830,13 +915,14 @@ def _from_source_or_advice(
     name: str,  # a key of `SOURCES`
 ) -> Path:  # the course folder, in the cache
     "The films of a source; raises `FetchError` with the ways out."
+    by_hand = _zip_by_hand(name)
     try:
         return _from_source(name).path
     except FetchError as error:
         raise FetchError(
             f"{error}\n"
             f"By hand: download {SOURCES[name].url} on any computer "
-            f"and put it at {_zip_by_hand(name)}\n"
+            f"and put it at {by_hand}\n"
             "Or use other films: fetch_data('simulated') needs no network; "
             "fetch_data('my_folder') or fetch_data('my_films.zip') takes your own.",
             error.reason,
@@ -919,8 +1005,10 @@ def _copy(
         raise FetchError(f"{dest!r} is no text (not UTF-8): please choose another name")
     originals = _files_below(path)
     # Links are followed: the films may lie in several places.
-    folders = [original for original in originals if original.is_dir()]
-    if any(dest.resolve().is_relative_to(folder.resolve()) for folder in folders):
+    folders = [original.resolve() for original in originals if original.is_dir()]
+    with explaining_disk_errors(dest, FetchError) as place:
+        lies_inside = any(place.is_relative_to(folder) for folder in folders)
+    if lies_inside:
         raise FetchError(
             f"{dest} lies inside the films it would copy: please choose a folder elsewhere"
         )

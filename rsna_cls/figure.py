@@ -146,6 +146,8 @@ def thumbnail(
     most: int = 1024,  # longer side at most (px)
 ) -> np.ndarray:  # uint8, shape (h, w)
     "A film's pixels, small enough to be drawn; the film itself stays as it is. Raises `BadFilm`."
+    if most < 1:
+        raise ValueError(f"a picture has 1 pixel or more on its longer side, not {most!r}")
     small = as_film(film)
     small.thumbnail((most, most))
     return np.asarray(small)
@@ -163,6 +165,8 @@ def show_films(
     n_films = len(films)
     if n_films == 0:
         raise ValueError("there are no films here: give a list of files or films")
+    if cols < 1:
+        raise ValueError(f"there is 1 film or more in a row, not {cols!r}")
     cols = min(cols, n_films)
     fig, axs = new_figure(ceil(n_films / cols), cols, size)
     for ax in axs.flat:

@@ -4,16 +4,17 @@
 
 # %% auto #0
 __all__ = ['SUFFIXES', 'printable', 'first_names', 'BadFilm', 'expanded_path', 'film_name', 'FileFacts', 'film_format',
-           'load_film', 'as_film', 'read_film']
+           'load_film', 'as_film', 'ManyPixels', 'read_film', 'header_values']
 
 # %% ../nbs/02_film.ipynb #e59fb0a1
 import logging
 import os
+import stat
+import struct
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from io import BytesIO
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,12 +22,19 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from rsna_cls.dicom import (
+    MOST_FILE_BYTES,
+    CountedReads,
     Unreadable,
+    check_scans,
+    check_size,
+    check_unpacked,
     dicom_pixels,
     is_dicom,
     is_in_colour,
     open_dicom,
+    read_elements,
     stretched,
+    unpacks_to,
 )
 
 if TYPE_CHECKING:
@@ -97,7 +105,7 @@ def _film_of_array(
         raise Unreadable("some of its pixels are masked: fill them first, as in film.filled(0)")
     pixels = np.asarray(pixels)
     if pixels.size == 0:
-        raise Unreadable("this array is empty: there are no pixels in it")
+        raise Unreadable("it is empty: there are no pixels in it")
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[:, :, 0]
     has_channels = pixels.ndim == 3 and pixels.shape[2] in (2, 3, 4)  # grey + alpha, RGB, RGBA
@@ -106,6 +114,8 @@ def _film_of_array(
             "a film is an array of numbers, shape (height, width), or of colours, shape "
             f"(height, width, 3): this one has the shape {pixels.shape} and holds {pixels.dtype}"
         )
+    n_channels = pixels.shape[2] if has_channels else 1
+    check_size(pixels.shape[1], pixels.shape[0], n_channels * pixels.dtype.itemsize)
     if pixels.dtype == np.bool_:
         pixels = pixels.astype(np.uint8) * 255
     if pixels.dtype == np.uint8:
@@ -122,6 +132,17 @@ def _film_of_numbers(
             "some of its values are no numbers (NaN), or infinite: put numbers in their place first"
         )
     return Image.fromarray(stretched(values))
+
+
+def _negative(values: np.ndarray) -> np.ndarray:
+    "The same values with the opposite sign, in the smallest type that holds them all."
+    wide: Any = float
+    if values.dtype.kind == "f":
+        wide = values.dtype
+    elif values.dtype.itemsize <= 2:
+        wide = np.int32
+    negative = values.astype(wide)
+    return np.negative(negative, out=negative)
 
 
 _AT_A_TIME = 2**20  # numbers that are calculated with together: bounds the memory
@@ -153,9 +174,9 @@ def _lightness_of_band(
     return np.round(lightness).astype(pixels.dtype) if is_whole_numbers else lightness
 
 
-def _check_opacity(opacity: np.ndarray) -> None:
+def _check_opacity(opacity: np.ndarray | bool) -> None:
     "Raise `Unreadable` where there is nothing to see."
-    if not np.asarray(opacity).any():
+    if not np.any(opacity):
         raise Unreadable("it is transparent all over: there is nothing to see in it")
 
 # %% ../nbs/02_film.ipynb #d7bcf57d
@@ -168,6 +189,14 @@ _SAMPLE_FORMAT = 339
 _SIGNED = 2
 _KIND_OF_PAGE = 254  # bit by bit
 _NO_PAGE = 0b101  # a smaller copy of another page, or its mask
+_TILE_WIDTH = 322
+_TILE_LENGTH = 323
+
+# The third and fourth byte of a TIFF whose numbers of places have 64 bits.
+_BIG = 43  # 64 bits; all others have 32
+_NUMBERS = range(3, 19)  # types of tags that hold numbers; text and bytes are …
+_NO_NUMBERS = (6, 7)  # … these among them, and those before
+_MOST_NUMBERS = 2**20  # in a tag: a film has a few thousand strips or tiles
 
 
 def _tiff_tag(
@@ -184,7 +213,29 @@ def _tiff_tags(img: Image.Image) -> Mapping:
     return getattr(img, "tag_v2", {})
 
 
+def _check_tags(
+    data: bytes,  # of a TIFF file
+) -> None:
+    "Raise `Unreadable` where a tag of the first page holds more numbers than any film needs."
+    order = "<" if data.startswith(b"II") else ">"
+    (version,) = struct.unpack_from(f"{order}H", data, 2)
+    if version == _BIG:
+        (start,) = struct.unpack_from(f"{order}Q", data, 8)
+        (n_tags,) = struct.unpack_from(f"{order}Q", data, start)
+        start += 8
+        tag = struct.Struct(f"{order}HHQ8x")
+    else:
+        (start,) = struct.unpack_from(f"{order}I", data, 4)
+        (n_tags,) = struct.unpack_from(f"{order}H", data, start)
+        start += 2
+        tag = struct.Struct(f"{order}HHI4x")
+    for _, kind, count in tag.iter_unpack(data[start : start + n_tags * tag.size]):
+        if kind in _NUMBERS and kind not in _NO_NUMBERS and count > _MOST_NUMBERS:
+            raise Unreadable("its tags hold more numbers than any film's: export it again, as PNG")
+
+
 _ORIENTATION = 0x0112  # EXIF
+_MOST_EXIF_BYTES = 2**20  # JPEG has room for 65,536
 _TURNS = {  # what to do about each orientation but 1
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -198,6 +249,8 @@ _TURNS = {  # what to do about each orientation but 1
 
 def _orientation(img: Image.Image) -> int:
     "How an image says that it is to be turned: one of `_TURNS`, or another number for not at all."
+    if len(img.info.get("exif", b"")) > _MOST_EXIF_BYTES:
+        return 1
     try:
         return img.getexif().get(_ORIENTATION, 1)
     except Exception:  # its EXIF data is damaged, and may say anything
@@ -233,6 +286,17 @@ def _check_content(img: Any) -> None:
         )
 
 
+def _check_pixels(img: Image.Image) -> None:
+    "Raise `Unreadable` where an image has more pixels than any film."
+    bytes_each = 4  # or fewer
+    if img.mode in ("I", "F"):  # of which there are some copies at a time
+        bytes_each = 6
+    if img.format == "WEBP" or _has_deep_colours(img):  # decoded in two parts
+        bytes_each = 8
+    check_size(img.width, img.height, bytes_each)
+    check_size(_tiff_tag(img, _TILE_WIDTH, 0), _tiff_tag(img, _TILE_LENGTH, 0))
+
+
 def _check_pages(img: Image.Image) -> None:
     "Raise `Unreadable` where an image's file holds several images."
     n_pages = getattr(img, "n_frames", 1)
@@ -242,6 +306,52 @@ def _check_pages(img: Image.Image) -> None:
         n_pages = _count_pages(img)
     if n_pages > 1:
         raise Unreadable(f"it holds {n_pages} pages or frames: export the one you want")
+
+
+_CHANNELS_OF_PNG = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by the number that stands for their kind
+# The parts of an interlaced PNG (Adam7): first row and column, and steps from one to the next.
+_WHOLE = ((0, 0, 1, 1),)
+_SEVENTHS = (
+    (0, 0, 8, 8),
+    (0, 4, 8, 8),
+    (4, 0, 8, 4),
+    (0, 2, 4, 4),
+    (2, 0, 4, 2),
+    (0, 1, 2, 2),
+    (1, 0, 2, 1),
+)
+
+
+def _check_png(
+    data: bytes,  # of a PNG file
+) -> None:
+    "Raise `Unreadable` where its pixels end too early: Pillow takes what is missing for black."
+    header = struct.unpack_from(">IIBBBBB", data, 16)
+    width, height, bits, kind, _, _, is_interlaced = header
+    wanted = 0
+    for top, left, row_step, column_step in _SEVENTHS if is_interlaced else _WHOLE:
+        rows = len(range(top, height, row_step))
+        columns = len(range(left, width, column_step))
+        if columns:
+            wanted += rows * (1 + -(-columns * bits * _CHANNELS_OF_PNG[kind] // 8))
+    if not unpacks_to(_packed_pixels(data), wanted):
+        raise Unreadable(
+            "the file is damaged: its pixels end too early. Export or download it again"
+        )
+
+
+def _packed_pixels(
+    data: bytes,  # of a PNG file
+) -> bytes:
+    "What lies in the chunks with pixels."
+    chunks = []
+    place = 8  # behind the signature
+    while place + 8 <= len(data):
+        length, name = struct.unpack_from(">I4s", data, place)
+        if name == b"IDAT":
+            chunks.append(data[place + 8 : place + 8 + length])
+        place += length + 12  # with the chunk's own length, its name and its checksum
+    return b"".join(chunks)
 
 
 def _check_tiff(
@@ -282,18 +392,41 @@ def _film_of_8_bits(img: Image.Image) -> Image.Image:
         img = img.copy()  # white is 1 in the file and 255 here, but Pillow 11.3 leaves it at 1
         img.info["transparency"] = 255
     if img.has_transparency_data:
-        img = img.convert("RGBA")
-        _check_opacity(np.asarray(img.getchannel("A")))
-        img = Image.alpha_composite(Image.new("RGBA", img.size, "black"), img)
+        return _film_on_black(img)
     if img.mode == "LAB":  # the first of its channels is the lightness
         return img.getchannel("L")
     return img.convert("L")
 
 
+_ROWS_AT_A_TIME = 256  # that are calculated with together: bounds the memory
+
+
+def _bands_of_image(img: Image.Image) -> Iterator[Image.Image]:
+    "An image in parts, some rows each."
+    for top in range(0, img.height, _ROWS_AT_A_TIME):
+        bottom = min(top + _ROWS_AT_A_TIME, img.height)
+        yield img.crop((0, top, img.width, bottom))
+
+
+def _film_on_black(
+    img: Image.Image,  # with something transparent in it
+) -> Image.Image:
+    "The film in an image, where transparent on black; raises `Unreadable`."
+    film = Image.new("L", img.size)
+    is_seen = False
+    for number, part in enumerate(_bands_of_image(img)):
+        band = part.convert("RGBA")
+        is_seen = is_seen or bool(np.asarray(band.getchannel("A")).any())
+        on_black = Image.alpha_composite(Image.new("RGBA", band.size, "black"), band)
+        film.paste(on_black.convert("L"), (0, number * _ROWS_AT_A_TIME))
+    _check_opacity(is_seen)
+    return film
+
+
 def _has_empty_alpha(img: Image.Image) -> bool:
     "Whether a BMP has bytes for the opacity that no program has written into."
     is_bmp = img.format in ("BMP", "DIB") and img.mode == "RGBA"
-    return is_bmp and not np.asarray(img.getchannel("A")).any()
+    return is_bmp and img.getchannel("A").getextrema() == (0, 0)
 
 
 _MOST_OF_4_BITS = 15
@@ -336,7 +469,7 @@ def _deep_greys(
     if "transparency" in img.info:
         values = np.where(values == img.info["transparency"], 0, values)
     if _tiff_tag(img, _PHOTOMETRIC) == _WHITE_IS_ZERO:
-        values = -values.astype(float)
+        values = _negative(values)
     return values
 
 # %% ../nbs/02_film.ipynb #f11a0006
@@ -361,16 +494,16 @@ def _opened_anew(
     "An image that may be decoded, while the one that was given stays as it is."
     if not _is_still_in_file(img):
         raise Unreadable(f"{why_not}: give the path")
-    place = img.fp.tell()
-    data = _whole_file(img)
-    img.fp.seek(place)
-    return _open_picture(data)
+    return _open_picture(_whole_file(img))
 
 
 def _whole_file(img: Any) -> bytes:
-    "The bytes of the file from which Pillow reads an image."
+    "The bytes of the file from which Pillow reads an image, and will go on reading."
+    place = img.fp.tell()
     img.fp.seek(0)
-    return img.fp.read()
+    data = img.fp.read()
+    img.fp.seek(place)
+    return data
 
 
 def _deep_colours(
@@ -391,13 +524,30 @@ def _deep_colours(
 def _deep_png(
     data: bytes,  # of a PNG file
 ) -> np.ndarray:  # uint16, shape (h, w, channels)
-    "The pixels of a PNG file with all their bits; raises whatever torchvision raises."
-    import torch
-    from torchvision.io import ImageReadMode, decode_png
+    "The pixels of a PNG file with all their bits; raises whatever Pillow raises."
+    img: Any = _open_picture(data)
+    (coding,) = {part.args for part in img.tile}
+    if coding == _DEEP_GREY_AND_ALPHA:
+        # Four bytes for each pixel, which Pillow takes as they are for four channels.
+        return _decoded_as(data, "RGBA").view(">u2")
+    # Pillow keeps one of the two bytes of a number; which one, depends on their order in the file.
+    first = _decoded_as(data, coding)
+    second = _decoded_as(data, coding.replace(_FIRST_BYTE, _SECOND_BYTE))
+    return first.astype(np.uint16) << 8 | second
 
-    encoded = torch.frombuffer(bytearray(data), dtype=torch.uint8)
-    channels_first = decode_png(encoded, ImageReadMode.UNCHANGED).numpy()
-    return np.moveaxis(channels_first, 0, 2)
+
+_DEEP_GREY_AND_ALPHA = "LA;16B"
+_FIRST_BYTE, _SECOND_BYTE = ";16B", ";16L"
+
+
+def _decoded_as(
+    data: bytes,  # of a PNG file
+    coding: str,  # how its pixels lie in it, as Pillow calls that
+) -> np.ndarray:  # uint8, shape (h, w, channels)
+    "The pixels of a PNG file, taken to be coded in this way; raises whatever Pillow raises."
+    img: Any = _open_picture(data)
+    img.tile = [part._replace(args=coding) for part in img.tile]
+    return np.asarray(img)
 
 # %% ../nbs/02_film.ipynb #f11a0007
 class _DeepTiff(NamedTuple):
@@ -413,9 +563,10 @@ def _deep_tiff(
     "The pixels of a TIFF file with all their bits; raises `Unreadable`."
     from tifffile import TiffFile
 
-    with TiffFile(BytesIO(data)) as file:
+    with TiffFile(CountedReads(data)) as file:
         page = file.pages.first
         _check_tiff(page.tags.valueof(_PHOTOMETRIC), page.imagedepth)
+        _check_page(page, data)
         pixels = _pixels_of_page(page)
         is_planar = page.axes.startswith("S")
         kind = page.photometric
@@ -424,6 +575,40 @@ def _deep_tiff(
     if is_planar:
         pixels = np.moveaxis(pixels, 0, 2)
     return _DeepTiff(_without_extra_channels(np.atleast_3d(pixels), kind, extra), orientation)
+
+
+# What tifffile would unpack without a limit.
+_UNBOUNDED = ("LZMA", "PACKBITS", "ZSTD", "ZSTD_DEPRECATED")
+_DEFLATE = ("ADOBE_DEFLATE", "DEFLATE")
+
+
+def _check_page(
+    page: Any,  # as tifffile opens it
+    data: bytes,  # of the file
+) -> None:
+    "Raise `Unreadable` where the pixels of a page are more than a film's, or unpack to more."
+    if page.samplesperpixel > _MOST_CHANNELS:
+        raise Unreadable(_channels_in_words(page.samplesperpixel))
+    # Of the numbers that will be made: the tags may say several things of their bits.
+    bytes_each = page.nbytes / max(page.imagewidth * page.imagelength, 1)
+    check_size(page.imagewidth, page.imagelength, bytes_each)
+    check_size(page.tilewidth, page.tilelength, bytes_each)
+    compression = getattr(page.compression, "name", "")
+    if compression in _UNBOUNDED:
+        raise Unreadable(_OTHER_COMPRESSION)
+    if compression in _DEFLATE:
+        # The parts of the page may be one and the same part of the file, time and again.
+        left = 2 * page.nbytes + _SLACK
+        for start, length in zip(page.dataoffsets, page.databytecounts, strict=True):
+            left -= check_unpacked(data[start : start + length], most=left)
+
+
+_MOST_CHANNELS = 5  # four inks and the opacity
+_SLACK = 2**20  # bytes: the last parts of a page may be larger than what is left of it
+_OTHER_COMPRESSION = (
+    "this TIFF is compressed in a way that is not read at this depth: "
+    "export it uncompressed, or as PNG"
+)
 
 
 def _pixels_of_page(
@@ -442,10 +627,16 @@ def _pixels_of_page(
             "export it with 8 or 16 bits"
         ) from None
     except ValueError:  # a compression it does not know
-        raise Unreadable(
-            "this TIFF is compressed in a way that is not read at this depth: "
-            "export it uncompressed, or as PNG"
-        ) from None
+        raise Unreadable(_OTHER_COMPRESSION) from None
+
+
+def _channels_in_words(
+    n_channels: int,  # of a TIFF
+) -> str:
+    "Why so many channels are not read."
+    return (
+        f"this TIFF has {n_channels} channels, and does not say what they show: export it in grey"
+    )
 
 
 def _without_extra_channels(
@@ -457,10 +648,7 @@ def _without_extra_channels(
     from tifffile import EXTRASAMPLE, PHOTOMETRIC
 
     if len(extra) > 1:
-        raise Unreadable(
-            f"this TIFF has {pixels.shape[2]} channels, and does not say what they show: "
-            "export it in grey"
-        )
+        raise Unreadable(_channels_in_words(pixels.shape[2]))
     n_colours = pixels.shape[2] - len(extra)
     colours = pixels[:, :, :n_colours]
     if kind == PHOTOMETRIC.SEPARATED and n_colours == 4:
@@ -468,7 +656,7 @@ def _without_extra_channels(
     elif kind == PHOTOMETRIC.MINISWHITE:
         # The scale does not matter: what is deep is stretched.
         is_unsigned = pixels.dtype.kind == "u"
-        colours = colours.max() - colours if is_unsigned else -colours.astype(float)
+        colours = colours.max() - colours if is_unsigned else _negative(colours)
     elif kind not in (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB):
         raise Unreadable("this TIFF has colours of a kind that is not read: export it as PNG")
     # Colours that were multiplied with their alpha lie on black already.
@@ -483,15 +671,21 @@ def _rgb_of_cmyk(
 ) -> np.ndarray:  # the same type, shape (h, w, 3)
     "The colours that inks leave of white paper."
     full = np.iinfo(inks.dtype).max
-    left = (full - inks).astype(float)
-    return np.round(left[:, :, :3] * left[:, :, 3:] / full).astype(inks.dtype)
+    colours = []
+    for band in np.array_split(inks, 1 + inks.size // _AT_A_TIME):
+        left = (full - band).astype(float)
+        colours.append(np.round(left[:, :, :3] * left[:, :, 3:] / full).astype(inks.dtype))
+    return np.concatenate(colours)
 
 # %% ../nbs/02_film.ipynb #f11a0009
 def _film_of_image(img: Image.Image) -> Image.Image:
     "The film in a PIL image of any mode; raises `Unreadable`, or what Pillow raises."
     _check_format(img)
     _check_content(img)
+    _check_pixels(img)
     _check_pages(img)
+    if img.format == "PNG" and _is_still_in_file(img):
+        _check_png(_whole_file(img))
     if img.format == "TIFF":
         _check_tiff(_tiff_tags(img).get(_PHOTOMETRIC), _tiff_tag(img, _IMAGE_DEPTH))
     if _has_deep_colours(img):
@@ -515,8 +709,10 @@ def _open_picture(
     data: bytes,  # of a picture file
 ) -> Image.Image:  # Pillow decodes its pixels at their first use
     "The image in the bytes of a file; raises `Unreadable`."
+    if _is_jpeg(data):
+        check_scans(data)
     try:
-        return Image.open(BytesIO(data), formats=("PNG", "JPEG", "TIFF", "BMP", "WEBP"))
+        return Image.open(CountedReads(data), formats=("PNG", "JPEG", "TIFF", "BMP", "WEBP"))
     except Image.DecompressionBombError:
         raise Unreadable("it has more pixels than any film: export it smaller") from None
 
@@ -525,6 +721,7 @@ def _open_tiff(
     data: bytes,  # of a TIFF file
 ) -> Image.Image | _DeepTiff:
     "The image in the bytes of a TIFF file; raises `Unreadable`."
+    _check_tags(data)
     try:
         return _open_picture(data)
     except UnidentifiedImageError:  # of 64 bits, say
@@ -551,9 +748,12 @@ def _coloured_share(
     is_grey = img.mode in ("1", "L", "LA") or img.mode.startswith(("I", "F"))
     if is_grey:
         return 0.0
-    channels = np.asarray(img.convert("RGB"))
-    spread = channels.max(axis=2) - channels.min(axis=2)
-    return float((spread > _COLOURED).mean())
+    n_coloured = 0
+    for band in _bands_of_image(img):
+        channels = np.asarray(band.convert("RGB"))
+        spread = channels.max(axis=2) - channels.min(axis=2)
+        n_coloured += int(np.count_nonzero(spread > _COLOURED))
+    return n_coloured / (img.width * img.height)
 
 
 def _film_of_dicom(dataset: "Dataset") -> Image.Image:
@@ -566,6 +766,18 @@ def _film_of_dicom(dataset: "Dataset") -> Image.Image:
     return _film_of_8_bits(picture)
 
 # %% ../nbs/02_film.ipynb #32d0b429
+def _n_pixels(
+    opened: Any,  # a file that a reader has opened
+) -> int:  # 0: it does not tell
+    "How many pixels an opened file announces."
+    if isinstance(opened, Image.Image):
+        return opened.width * opened.height
+    if isinstance(opened, _DeepTiff):
+        return opened.pixels.size
+    rows, columns = (getattr(opened, name, 0) for name in ("Rows", "Columns"))
+    return int(rows) * int(columns)
+
+
 class FileFacts(NamedTuple):
     "What a file was before it became a film."
 
@@ -658,7 +870,10 @@ def film_format(
     file: Path | str,  # of any kind
 ) -> str | None:  # 'DICOM', 'PNG' …; None: no format that is read
     "The format of a film file, from its first bytes; raises OSError."
-    with open(expanded_path(file), "rb") as opened:
+    path = expanded_path(file)
+    if not stat.S_ISREG(os.stat(path).st_mode):  # who opens a pipe may wait forever
+        return None
+    with open(path, "rb") as opened:
         return _format_of(opened.read(_HEAD_BYTES))
 
 
@@ -694,7 +909,8 @@ def _why_no_film(head: bytes) -> str:
     return f"not a film: {formats} are read"
 
 # %% ../nbs/02_film.ipynb #47fc9706
-_LOGGERS = ("pydicom", "tifffile")
+_LOGGERS = ("PIL", "pydicom", "tifffile")
+_STANDARD_ERROR = 2  # the number of the stream
 
 
 class _Silence:
@@ -704,6 +920,7 @@ class _Silence:
         self._lock = threading.Lock()
         self._threads_inside = 0
         self._to_restore = ExitStack()  # what `_silence` turned off
+        self._no_handler = logging.NullHandler()  # without any, logging would print by itself
 
     def __enter__(self) -> None:
         with self._lock:
@@ -725,6 +942,22 @@ class _Silence:
             logger = logging.getLogger(name)
             self._to_restore.callback(setattr, logger, "disabled", logger.disabled)
             logger.disabled = True
+            # What comes from below, as from PIL.TiffImagePlugin, ends here.
+            self._to_restore.callback(setattr, logger, "propagate", logger.propagate)
+            logger.propagate = False
+            self._to_restore.callback(logger.removeHandler, self._no_handler)
+            logger.addHandler(self._no_handler)
+        with suppress(OSError):  # a program without a window may have no such stream
+            self._silence_libraries_in_c()
+
+    def _silence_libraries_in_c(self) -> None:
+        "Lead standard error nowhere, and remember where it led."
+        before = os.dup(_STANDARD_ERROR)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, _STANDARD_ERROR)
+        os.close(nowhere)
+        self._to_restore.callback(os.close, before)
+        self._to_restore.callback(os.dup2, before, _STANDARD_ERROR)
 
 
 _quiet = _Silence()
@@ -750,6 +983,18 @@ def _reading(
         ) from None
 
 
+def _bytes_of_file(path: Path) -> bytes:
+    "What is in a file; raises `Unreadable` where it is none, or too large, and OSError."
+    facts = path.stat()
+    if stat.S_ISDIR(facts.st_mode):
+        raise Unreadable("this is a folder: give the files in it")
+    if not stat.S_ISREG(facts.st_mode):  # some never end, and some keep one waiting
+        raise Unreadable("this is a pipe or a device, and not a file")
+    if facts.st_size > MOST_FILE_BYTES:
+        raise Unreadable("it is larger than any film: export it again")
+    return path.read_bytes()
+
+
 class _FilmFile(NamedTuple):
     "The bytes of a film file, and who can read them."
 
@@ -761,16 +1006,18 @@ def _film_file(
     path: Path | str,  # a file
 ) -> _FilmFile:
     "A film file as it lies on the disk; raises `BadFilm` where it has no format that is read."
+    if path == "":  # pathlib takes it for the folder that one works in
+        raise BadFilm(repr(path), "this is not the name of a file")
     try:
-        data = expanded_path(path).read_bytes()
+        data = _bytes_of_file(expanded_path(path))
+    except Unreadable as reason:
+        raise BadFilm(path, str(reason)) from None
     except TypeError:
         raise BadFilm(
             film_name(path),
             "a file is named by its path, and this is of another type "
             f"({type(path).__name__}): as_film takes images and arrays",
         ) from None
-    except IsADirectoryError:
-        raise BadFilm(path, "this is a folder: give the files in it") from None
     except FileNotFoundError:
         raise BadFilm(path, "there is no file or folder of this name") from None
     except OSError as error:
@@ -821,11 +1068,32 @@ class _FilmWithFacts(NamedTuple):
     facts: FileFacts  # format, bits, colour of the file
 
 
+class ManyPixels(Exception):
+    "A film has more pixels than are to be decoded now; nothing is wrong with it."
+
+
 def read_film(
     path: Path | str,  # a PNG, JPEG, TIFF, BMP, WebP or DICOM file
+    most_pixels: float = float("inf"),  # a film that has more is not decoded
 ) -> _FilmWithFacts:
-    "The film in a file, and what the file was before it became one; raises `BadFilm`."
+    "The film in a file, and what the file was; raises `BadFilm`, or `ManyPixels` if it has more."
     file = _film_file(path)
     with _reading(path):
         opened = file.reader.open(file.data)
-        return _FilmWithFacts(file.reader.film(opened), file.reader.facts(opened, file.data))
+        has_more = _n_pixels(opened) > most_pixels
+        if not has_more:
+            return _FilmWithFacts(file.reader.film(opened), file.reader.facts(opened, file.data))
+    raise ManyPixels(path)
+
+# %% ../nbs/02_film.ipynb #15e00002
+def header_values(
+    path: Path | str,  # a file
+    names: list[str],  # of elements, as pydicom writes them: 'PatientID', 'Modality' …
+) -> dict[str, str] | None:  # the value of each, '' where there is none; None: no DICOM file
+    "What a DICOM header says in some elements, to be compared, never shown; raises `BadFilm`."
+    with _reading(path):
+        if film_format(path) != "DICOM":
+            return None
+        data = _bytes_of_file(expanded_path(path))
+        header = read_elements(data, names, stop_before_pixels=True)
+        return {name: str(header.get(name) or "").strip() for name in names}

@@ -46,6 +46,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.models import ResNet, ResNet18_Weights, resnet18
 
 from .fetch import FetchError, download
+from .film import printable
 from rsna_cls.loaders import (
     check_batch,
     class_names,
@@ -59,6 +60,12 @@ from rsna_cls.loaders import (
 # %% ../nbs/08_learner.ipynb #faa7dd24
 class BadModel(ValueError):
     "Weights, or a saved model, that cannot be used."
+
+    def __init__(
+        self,
+        words: str,  # what is wrong, and what helps; the names in it may be any
+    ):
+        super().__init__(printable(words))
 
 # %% ../nbs/08_learner.ipynb #bd063f29
 def _describe_weights(
@@ -83,6 +90,23 @@ EMBEDDED_WEIGHTS = {  # what they are called → safetensors file
 _CHOICES = "'simulated', 'other_films', 'imagenet', None, or a safetensors file"
 
 
+_CHECKSUMS = "SHA256SUMS"  # the file beside the embedded weights, as `sha256sum` writes it
+
+
+def _is_as_it_came(
+    content: bytes,  # of a file
+    file: Path,  # its path
+) -> bool:
+    "Whether a file of this library is the one that was packed; others cannot be told."
+    checksum = hashlib.sha256(content).hexdigest()
+    try:
+        lines = (file.parent / _CHECKSUMS).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return True
+    of_this_file = [line.split()[0] for line in lines if line.endswith(f"  {file.name}")]
+    return of_this_file in ([], [checksum])
+
+
 _LARGEST_FILE = 2**30  # of tensors (bytes): a body takes 45 MB, a gate of 10,000 films as much
 
 
@@ -97,8 +121,18 @@ def read_tensors(
         raise BadModel(f"there is no weights file {file}; weights are {_CHOICES}")
     if file.stat().st_size > _LARGEST_FILE:
         raise BadModel(f"{file} is too large to be the weights of a ResNet18")
-    with file.open("rb") as stream:
-        return tensors_of(stream.read(), file)
+    try:
+        with file.open("rb") as stream:
+            content = stream.read()
+    except OSError as error:
+        raise BadModel(f"{file} cannot be read ({error.strerror or error})") from None
+    tensors = tensors_of(content, file)
+    if file.parent == _WEIGHTS and not _is_as_it_came(content, file):
+        raise BadModel(
+            f"{file} is damaged (its checksum differs from that in {_CHECKSUMS}): install rsna_cls "
+            "again, or take weights=None"
+        )
+    return tensors
 
 
 def tensors_of(
@@ -131,6 +165,11 @@ def _read_imagenet() -> dict[str, torch.Tensor]:
         f"\nBy hand: download {_IMAGENET} on any computer and put it into {file.parent}"
         "\nOr use weights='simulated', which need no download."
     )
+    if file.parts[0] == "~":  # torch found no home folder, and would make a folder of that name
+        raise FetchError(
+            "this user has no home folder, so there is no place to keep ImageNet's weights: name a "
+            f"folder for them in the variable TORCH_HOME.{advice}"
+        )
     if not file.exists():
         try:
             download(_IMAGENET, file, _is_intact, f"{file.name}, ImageNet's ResNet18")

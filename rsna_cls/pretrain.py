@@ -9,7 +9,11 @@ __all__ = ['pretrain', 'make_other_points']
 import argparse
 import json
 import multiprocessing
+import os
+import threading
 import time
+import zipfile
+import zlib
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -213,6 +217,18 @@ def _make_shard(shard: _Shard) -> None:
         np.savez(unfinished, **arrays)
 
 
+def _end_with_parent() -> None:
+    "Let this process end when the one that started it has ended, even if that was killed."
+    parent = multiprocessing.parent_process()
+
+    def wait() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 def _make_shards(
     shards: list[_Shard],
     processes: int,
@@ -230,7 +246,7 @@ def _make_shards(
         return
     # New processes, not forked ones: a fork copies the locks of torch's threads, and may hang.
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=spawn) as pool:
+    with ProcessPoolExecutor(processes, spawn, initializer=_end_with_parent) as pool:
         jobs = [pool.submit(_make_shard, shard) for shard in shards]
         try:
             wait_for(job.result() for job in as_completed(jobs))
@@ -263,8 +279,26 @@ def _make_films(
         shards.append(_Shard(file, range(first, last + 1), list(kinds)))
     _make_shards([shard for shard in shards if not shard.file.exists()], processes)
 
-    parts = [np.load(shard.file) for shard in shards]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0].files}
+    parts = [_read_shard(shard.file) for shard in shards]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _read_shard(
+    file: Path,
+) -> dict[str, np.ndarray]:  # as from `_simulate`, for several films
+    "The films of a shard; raises `BadFolder`."
+    try:
+        with np.load(file) as arrays:
+            return dict(arrays)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
+        raise BadFolder(_damaged(file)) from None
+
+
+def _damaged(
+    file: Path,  # one that can be made again
+) -> str:
+    "What is wrong with a file, and what to do."
+    return f"{file} is damaged, or cannot be read: delete it, and start again. It is made anew"
 
 # %% ../nbs/24_pretrain.ipynb #f5c98ab7
 class _Poses(NamedTuple):
@@ -576,7 +610,10 @@ def _load_checkpoint(
     "Put a checkpoint into network and optimiser; raises `BadFolder` if it is another run's."
     if not file.exists():
         return 0
-    state = torch.load(file, map_location="cpu", weights_only=True)
+    try:
+        state = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception:  # of many kinds, as the damage is
+        raise BadFolder(_damaged(file)) from None
     if state.get("run") != run:
         raise BadFolder(
             f"{file} is of a run with other settings: take another folder, or delete this file "

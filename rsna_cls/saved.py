@@ -416,7 +416,11 @@ def _model_path(
             "a model has a path, such as 'my_model' or 'my_model.zip', "
             f"not {path if path == '' else type(path).__name__!r}"
         )
-    if "\0" in str(path):
+    try:
+        on_disk = os.fsencode(path)
+    except UnicodeEncodeError:  # half a letter, which no disk can hold
+        on_disk = b"\0"
+    if b"\0" in on_disk:
         raise BadModel(f"{str(path)!r} is no path: choose another name")
     return user_path(path)
 
@@ -465,7 +469,13 @@ def _pack(
     "Put files into a zip, each as it is."
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as parts:
         for name, content in files.items():
-            parts.writestr(name, content)
+            # Not the date of today: a clock that is wrong may say one that no zip can hold.
+            member = zipfile.ZipInfo(name)
+            member.external_attr = _READABLE
+            parts.writestr(member, content)
+
+
+_READABLE = 0o644 << 16  # a file that all may read, as a zip says it
 
 # %% ../nbs/09_saved.ipynb #2ffccd11
 def _say_what_is_left_out(

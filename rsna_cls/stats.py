@@ -6,6 +6,7 @@
 __all__ = ['wilson', 'auroc_interval', 'predictive_value', 'proportion', 'mean_interval', 'predictive_intervals']
 
 # %% ../nbs/12_stats.ipynb #592737b6
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,13 @@ def wilson(
     n: int,  # of how many
     level: float = 0.95,  # how often such intervals hold the true share (above 0, below 1)
 ) -> tuple[float, float]:  # low, high (0 to 1)
-    "Wilson's interval of k in n; (nan, nan) when n is 0."
+    "Wilson's interval of k in n; (nan, nan) when n is 0. Raises ValueError."
+    is_possible = all(isinstance(number, Real) for number in (k, n, level)) and 0 <= k <= n
+    if not is_possible or not 0 < level < 1:
+        raise ValueError(
+            f"an interval is that of k in n, from 0 to n, at a level between 0 and 1: {k!r} in "
+            f"{n!r} at {level!r} is none"
+        )
     if n == 0:
         return np.nan, np.nan
     interval = binomtest(int(k), int(n)).proportion_ci(level, method="wilson")
@@ -42,7 +49,12 @@ def auroc_interval(
     positives: int,  # films of the positive class (1 or more)
     negatives: int,  # films of the others (1 or more)
 ) -> tuple[float, float]:  # low, high (0 to 1)
-    "95 % interval of an area under the ROC curve, after Newcombe 2006, method 5."
+    "95 % interval of an area under the ROC curve (Newcombe 2006, method 5); raises ValueError."
+    if not 0 <= auroc <= 1 or positives < 1 or negatives < 1:
+        raise ValueError(
+            "an area lies between 0 and 1, and is that of one or more films of each side: "
+            f"{auroc!r} of {positives!r} and {negatives!r} is none"
+        )
     z = norm.ppf(0.975)
 
     def distance_beyond(area: float) -> float:

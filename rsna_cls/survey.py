@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import chain
 from math import ceil
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,7 +23,7 @@ from tqdm import tqdm
 
 from .course import BadFolder, Course, name_without_patients
 from .figure import thumbnail
-from .film import BadFilm, read_film
+from .film import BadFilm, ManyPixels, read_film
 
 # %% ../nbs/18_survey.ipynb #9b5d7e21
 def _extreme_nearby(
@@ -376,10 +375,11 @@ class _Record(NamedTuple):
 
 def _read(
     file: Path,
+    most_pixels: float = float("inf"),  # a film that has more is not decoded
 ) -> _Record | str:  # where there is no film: why, in words
-    "The record of a film; raises nothing, for one bad file must not stop an audit."
+    "The record of a film; raises only `ManyPixels`, for one bad file must not stop an audit."
     try:
-        film, file_facts = read_film(file)
+        film, file_facts = read_film(file, most_pixels)
     except BadFilm as fault:
         return str(fault.reason)
     small = thumbnail(film, _MARK_SEARCH)
@@ -391,35 +391,49 @@ def _read(
 
 
 _FILMS_AT_ONCE = 3  # that are read side by side
-_LARGE_FILE = 25_000_000  # bytes: 12 million pixels of 16 bits, or twice as many, compressed
+_LARGE_FILM = 6_000_000  # pixels: a plate of 35 × 43 cm at 150 µm has as many
+_LARGE_FILE = 25_000_000  # bytes: 12 million pixels of 16 bits
 
 
-def _is_large(file: Path) -> bool:
-    "Whether a file is to be read by itself."
+def _read_unless_large(
+    file: Path,
+) -> _Record | str | None:  # None: it is to be read by itself
+    "The record of a film that may be read beside others; raises nothing."
     try:
-        return file.stat().st_size > _LARGE_FILE
-    except OSError:  # `read_film` will say what is wrong with it
-        return False
+        if file.stat().st_size > _LARGE_FILE:
+            return None
+        return _read(file, _LARGE_FILM)
+    except ManyPixels:
+        return None
+    except OSError:
+        return _read(file)  # says what is wrong with it
 
 
 def _read_all(
     files: Sequence[Path],
 ) -> list[_Record | str]:  # of each: its record, or why there is none
     "The records of films, while a bar shows how far it is."
-    large = [file for file in files if _is_large(file)]
-    others = [file for file in files if not _is_large(file)]
-    with ThreadPoolExecutor(_FILMS_AT_ONCE) as pool:
-        records = chain(pool.map(_read, others), map(_read, large))
-        progress = tqdm(
-            records,
-            total=len(files),
-            desc="reading films",
-            unit="film",
-            file=sys.stdout,
-            leave=False,
-            ncols=80,
-        )
-        of_file = dict(zip([*others, *large], progress, strict=True))
+    of_file: dict[Path, _Record | str] = {}
+    large = []
+    bar = tqdm(
+        total=len(files),
+        desc="reading films",
+        unit="film",
+        file=sys.stdout,
+        leave=False,
+        ncols=80,
+    )
+    with bar, ThreadPoolExecutor(_FILMS_AT_ONCE) as pool:
+        for file, record in zip(files, pool.map(_read_unless_large, files), strict=True):
+            if record is None:
+                large.append(file)
+            else:
+                of_file[file] = record
+                bar.update()
+        # In this thread: what others have taken for large films would stay with them.
+        for file in large:
+            of_file[file] = _read(file)
+            bar.update()
     return [of_file[file] for file in files]
 
 # %% ../nbs/18_survey.ipynb #b1000010

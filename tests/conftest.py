@@ -97,6 +97,37 @@ def pytest_collection_modifyitems(items):
     items.sort(key=seconds, reverse=True)
 
 
+TABLES = {  # which the log of the tests ends with, and how each is called there
+    "faults": "What goes wrong around the library, and what came of it",
+    "bad input": "What is no film, folder, zip or model, and what came of it",
+}
+
+
+@pytest.fixture
+def outcome(record_property):
+    "Writes a row of one of `TABLES`: `outcome('faults', case, what came of it)`."
+
+    def write(table, case, result):
+        assert table in TABLES
+        record_property(table, (case, result))
+
+    return write
+
+
+def pytest_terminal_summary(terminalreporter):
+    "The tables of all that passed, whichever process it ran in."
+    reports = terminalreporter.stats.get("passed", [])
+    written = [row for report in reports if report.when == "call" for row in report.user_properties]
+    for table, title in TABLES.items():
+        rows = sorted(row for name, row in written if name == table)
+        if not rows:
+            continue
+        terminalreporter.section(f"{title} ({len(rows)} cases)")
+        width = max(len(case) for case, _ in rows)
+        for case, result in rows:
+            terminalreporter.write_line(f"{case:{width}}  {result}")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_gpu_of_a_mac():
     "Workflows' Macs have one that gives no memory (actions/runner-images#9918): the CPU it is."

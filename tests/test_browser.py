@@ -492,3 +492,12 @@ class TestHowAFilmIsMade(EveryLesson):
         box = self.console(page)
         assert labels(box) == ["yaw", "inspiration", "kvp", "window", "dose"]
         assert are_reached_by_the_keyboard(box.locator("[role=slider]"))
+
+
+@pytest.mark.slow(seconds=80)
+class TestYourOwnFilms(EveryLesson):
+    "Lesson 08."
+
+    name = "08_your_own_films.ipynb"
+    pictures = 9
+    quizzes = 1

@@ -298,6 +298,46 @@ def test_how_a_film_is_made(tmp_path):
     assert abs(float(numbers[1]) - float(numbers[2])) < 0.5
 
 
+@pytest.mark.slow(seconds=40)
+def test_your_own_films(tmp_path):
+    """Lesson 08 and its folded code at a small size.
+
+    Nobody lies in two parts, the wrong label is found, the text is gone, the gate knows limbs."""
+    done, n_blocks = run_with_blocks(tmp_path, "08_your_own_films")
+    printed = outputs(done, "stdout")
+    assert n_blocks >= 3
+    check_figures(done, 9)
+
+    in_parts, in_all = re.search(
+        r"(\[[\d, ]+\]) patients in the parts, (\d+) in all", printed
+    ).groups()
+    assert sum(json.loads(in_parts)) == int(in_all) == 19
+    assert "Left out: 1 the same film again." in printed
+    assert "In the wrong class: 1; found by you: 0." in printed
+
+    # Nothing is left of the letters.
+    marks = re.findall(r"burned-in marks: .*marks per film: abdomen ([\d.]+), chest", printed)
+    assert float(marks[-1]) < 3
+
+    diary = [html for html in outputs(done, "text/html") if "pass the gate" in html]
+    assert [html.count("<tr") for html in diary] == [2, 3]  # with the head
+    (week,) = [html for html in outputs(done, "text/html") if "<th>refused</th>" in html]
+    assert all(kind in week for kind in ("abdomen", "chest", "hand", "hip", "knee", "skull"))
+
+
+@pytest.mark.slow(seconds=40)
+def test_your_own_films_where_dicom_cannot_be_read(tmp_path):
+    "As in Colab before pydicom is installed: the export is made of pictures and a table."
+    notebook = read(LESSONS / "08_your_own_films.ipynb")
+    hide = "import sys\nsys.modules['pydicom'] = None"
+    notebook.cells = [code_cell(hide), *notebook.cells]
+    done = run_notebook(notebook, tmp_path, **SMALL["08_your_own_films"])
+    printed = outputs(done, "stdout")
+    assert "This computer cannot read DICOM" in printed
+    assert "20 films of 19 patients" in printed
+    assert outputs(done, "stderr") == ""
+
+
 # --- make demo -----------------------------------------------------------------------------------
 
 SHARE = r"\d+/\d+ \[\d+–\d+ %\]"

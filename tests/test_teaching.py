@@ -43,7 +43,7 @@ def test_choices_have_an_answer_that_is_a_choice():
 
 def test_plans_name_questions_that_there_are():
     named = re.findall(r"(?:bank|without talking)[^|]*?: ([\d, and]+)", PLANS)
-    assert len(named) == 3
+    assert len(named) == 4
     for numbers in named:
         for number in re.findall(r"\d+", numbers):
             assert 1 <= int(number) <= len(QUESTIONS)
@@ -60,6 +60,8 @@ def test_a_plan_asks_about_the_lessons_it_has():
         taught = re.findall(r"^\| .* \| ([1-5])[^|]* \|$", plan, re.M)
         if plan.startswith("45"):
             taught = ["1"]
+        if plan.startswith("A second meeting"):
+            taught = ["8"]
         for numbers in re.findall(r"(?:bank|without talking)[^|]*?: ([\d, and]+)", plan):
             for number in re.findall(r"\d+", numbers):
                 assert LESSON_OF[number] in taught, number
@@ -75,6 +77,8 @@ def test_numbers_are_right():
         return " to ".join(f"{100 * end:.0f}" for end in wilson(k, n))
 
     assert interval(10, 10) == "72 to 100"
+    assert f"compatible with {interval(12, 12)} %" in answer(35)
+    assert f"43 of 46 with {interval(43, 46)} %" in answer(35)
     assert "(c), by Wilson's" in answer(6)
     assert f"{0.8**10:.2f}" in answer(6)
     assert f"({interval(9, 9)} %)" in answer(7)

@@ -47,6 +47,7 @@ SIZES = {
     "lesson_03": (480, 300),
     "lesson_04": (480, 300),
     "lesson_05": (480, 300),
+    "lesson_08": (480, 300),
 }
 STEP = 4  # between the shades that are kept
 SEED = 42  # of every training, as in the lessons
@@ -333,6 +334,20 @@ def fifth_lesson() -> Figure:
     return Figure(image, "A simulated chest: bone plus soft tissue makes the film.")
 
 
+def eighth_lesson() -> Figure:
+    "An abdomen with an invented name in its pixels, and the same with the name covered."
+    size = (2 * HALF[0], 2 * HALF[1])
+    named = simulate_film("abd", 7, size, marks=False, devices=False).image
+    pen = ImageDraw.Draw(named)
+    pen.text((16, 10), "DOE^JANE 1952", 255, ImageFont.load_default(52))
+    covered = named.copy()
+    ImageDraw.Draw(covered).rectangle((0, 0, covered.width, covered.height // 7), fill=0)
+    shown = [grey(np.asarray(film), HALF) for film in (named, covered)]
+    words = ["name in it", "covered"]
+    alt = "An abdomen with an invented name burned into it; the same with the name covered."
+    return Figure(pair("lesson_08", shown, words, [ORANGE, BLUE]), alt)
+
+
 def figures() -> dict[str, Figure]:
     "Every figure of the home page."
     course = embedded_films()
@@ -345,6 +360,7 @@ def figures() -> dict[str, Figure]:
         "lesson_03": third_lesson(),
         "lesson_04": fourth_lesson(gate, course),
         "lesson_05": fifth_lesson(),
+        "lesson_08": eighth_lesson(),
     }
 
 
