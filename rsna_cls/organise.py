@@ -13,12 +13,15 @@ import re
 import secrets
 import shutil
 import sys
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold
 from tqdm import tqdm
 
 from .audit import audit
@@ -33,7 +36,7 @@ from rsna_cls.course import (
     search_folder,
     user_path,
 )
-from .film import BadFilm, first_names, header_values, load_film
+from .film import SUFFIXES, BadFilm, header_values, load_film
 from .writing import new_folder
 
 # %% ../nbs/26_organise.ipynb #26000007
@@ -53,7 +56,7 @@ def _why_no_radiograph(header: _Header) -> str | None:  # None: it is one
     "Why a DICOM file does not belong into a course of radiographs, as far as its header knows."
     modality = header["Modality"].upper()
     if modality not in _RADIOGRAPHS:
-        return "no radiograph (by its Modality)"
+        return "of another modality than radiography"
     if header["PresentationIntentType"].upper() == "FOR PROCESSING":
         return "a raw image (for processing), which nobody looks at"
     return None
@@ -62,7 +65,7 @@ def _why_no_radiograph(header: _Header) -> str | None:  # None: it is one
 _Reasons = Counter[str]  # why something is left out, and how often
 
 
-def _left_out_in_words(left_out: _Reasons) -> str:  # '' where nothing was left out
+def _reasons_in_words(left_out: _Reasons) -> str:  # '' where nothing was left out
     "What was left out, and why."
     reasons = [f"{n} {reason}" for reason, n in left_out.most_common() if n]
     return f"Left out: {'; '.join(reasons)}." if reasons else ""
@@ -77,6 +80,11 @@ def _number(
 
 # %% ../nbs/26_organise.ipynb #2600000a
 _FOLDERS = "folders"  # what `labels` says where folders name the classes
+_MOST_FOLDERS = 12  # with more of them, folders are rather patients' than classes'
+_HOW_TO_LABEL = (
+    "Say in labels what names the classes: 'folders' (one for each class, directly below), an "
+    "element of the header such as 'BodyPartExamined', or a CSV file with columns file and label"
+)
 _Labels = dict[Path, str]  # of each film its class; a film that has none is not in it
 
 
@@ -123,8 +131,11 @@ def _table_file(
             f"{labels}: there is no table of this name. labels takes {_FOLDERS!r}, a CSV file, a "
             f"table, or one of {', '.join(_CODES)}"
         )
-    with open(file, "rb") as opened:
-        is_workbook = opened.read(2) == b"PK"
+    try:
+        with open(file, "rb") as opened:
+            is_workbook = opened.read(2) == b"PK"
+    except OSError as error:
+        raise BadFolder(f"{file} cannot be opened ({error.strerror})") from None
     if is_workbook:
         raise BadFolder(f"{file} is a workbook of a spreadsheet: save its table as CSV UTF-8")
     return file
@@ -141,7 +152,15 @@ def _read_table(
         file = _table_file(labels, src)
         try:
             # Spreadsheets of some countries part columns by a semicolon, and begin with a mark.
-            table = pd.read_csv(file, sep=None, engine="python", dtype=str, encoding="utf-8-sig")
+            table = pd.read_csv(
+                file,
+                sep=None,
+                engine="python",
+                dtype=str,
+                encoding="utf-8-sig",
+                keep_default_na=False,  # a class may be called None
+                index_col=False,
+            )
         except Exception:  # no text, no table, or a file that is locked
             raise BadFolder(
                 f"{file} cannot be read as a table: save it as CSV UTF-8 (in Excel, a file type of "
@@ -150,34 +169,47 @@ def _read_table(
     table.columns = [str(name).strip().lower() for name in table.columns]
     for name in ("file", "label"):
         if list(table.columns).count(name) != 1:
-            found = first_names(map(repr, table.columns), most=10)
+            # Where the first line is missing, the columns are called like a film and its patient.
             raise BadFolder(
-                f"the table of labels needs one column called {name!r}: its columns are {found}"
+                f"the table of labels needs one column called {name!r}, and has "
+                f"{list(table.columns).count(name)} among {len(table.columns)}: the first line of "
+                "a table names its columns"
             )
     wanted = [name for name in ("file", "label", "patient") if name in table.columns]
-    text = table[wanted].map(lambda cell: "" if pd.isna(cell) else str(cell).strip())
-    return text.drop_duplicates(ignore_index=True)
+    return table[wanted].map(_text_of_cell)
+
+
+def _text_of_cell(cell: Any) -> str:  # '' for a cell that is empty
+    "What stands in a cell; a whole number is written without a point."
+    if pd.api.types.is_scalar(cell) and pd.isna(cell):
+        return ""
+    if isinstance(cell, float) and cell.is_integer():
+        cell = int(cell)
+    return str(cell).strip()
 
 
 def _names_of(
     film: Path,
     src: Path,  # the folder it lies in
-) -> list[str]:  # the most exact one first
-    "The ways in which a table may name a film."
+) -> tuple[str, str, str, str]:  # the most exact one first
+    "The ways in which a table may name a film: path or name, with the ending or without."
     inner = film.relative_to(src)
-    return [inner.as_posix(), inner.with_suffix("").as_posix(), film.name, film.stem]
+    # What follows a point is an ending only if it is one: files may be called 1.2.840.
+    is_ending = film.suffix.lower() in SUFFIXES
+    short = inner.with_suffix("") if is_ending else inner
+    return inner.as_posix(), short.as_posix(), inner.name, short.name
 
 
 def _films_by_name(
     films: list[Path],
     src: Path,  # the folder they lie in
-) -> dict[str, list[Path]]:  # of each name the films that it may mean
+) -> list[dict[str, list[Path]]]:  # for each way to name them, from each name to the films
     "All names by which a table may mean a film."
-    found: dict[str, list[Path]] = {}
+    ways: list[dict[str, list[Path]]] = [{}, {}, {}, {}]
     for film in films:
-        for name in dict.fromkeys(_names_of(film, src)):
-            found.setdefault(name, []).append(film)
-    return found
+        for way, name in zip(ways, _names_of(film, src), strict=True):
+            way.setdefault(name, []).append(film)
+    return ways
 
 
 def _match_table(
@@ -186,78 +218,118 @@ def _match_table(
     src: Path,  # the folder they lie in
 ) -> _Table:
     "What a table says of each film; raises `BadFolder` where that is not clear."
-    by_name = _films_by_name(films, src)
+    ways = _films_by_name(films, src)
     labels: _Labels = {}
     patients: dict[Path, str] = {}
     n_missing = 0
     for number, row in enumerate(table.to_dict("records"), start=1):
+        where = f"row {number} of the table of labels (its first line not counted)"
         name = PurePosixPath(row["file"].replace("\\", "/")).as_posix()
-        meant = by_name.get(name, [])
-        if len(meant) > 1:
-            raise BadFolder(
-                f"row {number} of the table of labels names a file of which there are "
-                f"{len(meant)}: write the folders it lies in before the name"
-            )
-        if not meant:
+        found = [way[name] for way in ways if name in way]
+        if not found:
             n_missing += 1
             continue
-        film = meant[0]
+        if len(found[0]) > 1:
+            raise BadFolder(
+                f"{where} names a file of which there are {len(found[0])}: write the folders it "
+                "lies in before the name"
+            )
+        film = found[0][0]
         if not row["label"]:
             continue
+        patient = row.get("patient", "")
         if labels.setdefault(film, row["label"]) != row["label"]:
-            raise BadFolder(
-                f"row {number} of the table of labels gives a film another label than a row "
-                "before: keep one of them"
-            )
-        if row.get("patient"):
-            patients[film] = row["patient"]
+            raise BadFolder(f"{where} gives a film another label than a row before: keep one")
+        if patient and patients.setdefault(film, patient) != patient:
+            raise BadFolder(f"{where} gives a film another patient than a row before: keep one")
     return _Table(labels, patients, n_missing)
 
 # %% ../nbs/26_organise.ipynb #2600000f
-def _folder_of_patient(
-    film: Path,
-    src: Path,  # the folder it lies in
+def _spelling(identifier: str) -> str:
+    "What two ways to write an identifier have in common: capitals, blanks, how an accent is made."
+    return unicodedata.normalize("NFC", identifier).strip().casefold()
+
+
+def _folders_of_patients(
+    films: list[Path],
+    src: Path,  # the folder they lie in
     depth: int,  # how many folders below `src` come before a patient's: 1 if that is the class
-) -> str:  # '' where it lies in none
-    "The folder that may be a patient's."
-    folders = film.relative_to(src).parts[:-1]
-    return folders[depth] if len(folders) > depth else ""
+) -> dict[Path, str]:  # films that lie in none are not in it
+    "The folder of each film that may be a patient's: the first by which films differ."
+    inner = {film: film.relative_to(src).parts[depth:-1] for film in films}
+    while inner and all(inner.values()) and len({folders[0] for folders in inner.values()}) == 1:
+        inner = {film: folders[1:] for film, folders in inner.items()}
+    return {film: _spelling(folders[0]) for film, folders in inner.items() if folders}
 
 
-def _patients(
+class _Ties(NamedTuple):
+    "What is said of whose film it is."
+
+    of_film: dict[Path, list[str]]  # the best first; what two films share makes them one patient's
+    n_parted: int  # patients of the headers whom a table parts
+
+
+_SAID_BY = {  # how an identifier begins → what it is
+    "patient": "table or Patient ID",
+    "study": "their visit alone",
+    "folder": "their folder alone",
+    "film": "nothing (each counts as a patient of its own)",
+}
+
+
+def _ties(
     films: list[Path],
     src: Path,  # the folder they lie in
     headers: dict[Path, _Header],  # of each film
     told: dict[Path, str],  # patients that a table names
     depth: int,  # how many folders below `src` come before a patient's
-) -> dict[Path, str]:  # a film of which nobody says whose it is is not in it
-    "What only the films of one patient have in common: a secret."
-    folders = {film: _folder_of_patient(film, src, depth) for film in films}
-    # One folder for all, such as images/, is nobody's.
-    if len(set(folders.values())) == 1:
-        folders = dict.fromkeys(films, "")
-    found = {}
+) -> _Ties:
+    "All identifiers of each film."
+    patient_of: dict[Path, list[str]] = {}
+    by_header: dict[str, set[str]] = {}
     for film in films:
-        header = headers[film]
-        said = [("table", told.get(film, ""))]
-        said += [(element, header.get(element, "").casefold()) for element in _PATIENT]
-        said += [("folder", folders[film])]
-        known = [f"{source} {value}" for source, value in said if value]
-        if known:
-            found[film] = known[0]
-    return found
+        in_header = _spelling(headers[film].get("PatientID", ""))
+        in_table = _spelling(told.get(film, ""))
+        patient_of[film] = [f"patient {name}" for name in (in_table, in_header) if name]
+        if in_header and in_table:
+            by_header.setdefault(in_header, set()).add(in_table)
+    if films and len(told) == len(films):
+        of_film = {film: [f"patient {_spelling(told[film])}"] for film in films}
+        return _Ties(of_film, sum(len(names) > 1 for names in by_header.values()))
+
+    # A folder in which the headers know several patients is not one patient's.
+    folders = _folders_of_patients(films, src, depth)
+    known: dict[str, set[str]] = {}
+    for film, folder in folders.items():
+        known.setdefault(folder, set()).update(patient_of[film])
+    ties = {}
+    for film in films:
+        ties[film] = list(patient_of[film])
+        study = _spelling(headers[film].get("StudyInstanceUID", ""))
+        if study:
+            ties[film].append(f"study {study}")
+        if film in folders and len(known[folders[film]]) <= 1:
+            ties[film].append(f"folder {folders[film]}")
+        if not ties[film]:
+            ties[film].append(f"film {film.relative_to(src)}")
+    return _Ties(ties, n_parted=0)
 
 # %% ../nbs/26_organise.ipynb #26000012
-_ALONE = "alone "  # how the patient of a film begins of which nobody says whose it is
-
-
 class _Film(NamedTuple):
     "A film, and what has been found out about it."
 
     path: Path
     label: str  # its class
-    patient: str  # only films of one patient have the same; a secret
+    ties: list[str]  # identifiers: films that share one are one patient's
+    patient: str = ""  # the same for all films of a patient; '': not yet known
     has_words: bool = False  # does its header say that words are burned into it?
+
+
+class _Candidates(NamedTuple):
+    "The files that may become films of the course."
+
+    films: list[_Film]
+    n_parted: int  # patients of the headers whom the table parts
 
 
 def _read_headers(
@@ -266,7 +338,8 @@ def _read_headers(
 ) -> dict[Path, _Header]:  # of each film, in the same order; {} of what is no DICOM file
     "What headers say, without the files that are no radiographs by what they say."
     headers: dict[Path, _Header] = {}
-    for film in films:
+    bar = tqdm(films, desc="reading headers", unit="file", file=sys.stdout, leave=False, ncols=80)
+    for film in bar:
         try:
             header = header_values(film, _ELEMENTS)
         except BadFilm as error:
@@ -285,8 +358,8 @@ def _candidates(
     src: Path,  # the folder they lie in
     labels: str | Path | pd.DataFrame,  # as `organise` takes it
     left_out: _Reasons,  # added to
-) -> list[_Film]:  # those that have a class
-    "Class and patient of each film, as far as they are known; raises `BadFolder`."
+) -> _Candidates:  # those that have a class
+    "Class and identifiers of each film, as far as they are known; raises `BadFolder`."
     headers = _read_headers(films, left_out)
     told: dict[Path, str] = {}
     depth = 0
@@ -301,16 +374,54 @@ def _candidates(
         left_out["named in the table, and not there"] += table.n_missing
     left_out["without a label"] += len(headers) - len(label_of)
 
-    patient_of = _patients(list(label_of), src, headers, told, depth)
+    if depth == 1 and len(set(label_of.values())) > _MOST_FOLDERS:
+        raise BadFolder(
+            f"there are {len(set(label_of.values()))} folders: are these patients, and no classes? "
+            f"{_HOW_TO_LABEL}"
+        )
+    label_of = _usable_labels(label_of, left_out)
+    told = {film: patient for film, patient in told.items() if film in label_of}
+    ties = _ties(list(label_of), src, headers, told, depth)
     found = []
     for film, label in label_of.items():
-        patient = patient_of.get(film, f"{_ALONE}{film.relative_to(src)}")
         has_words = headers[film].get("BurnedInAnnotation", "").upper() == "YES"
-        found.append(_Film(film, label, patient, has_words))
-    return found
+        found.append(_Film(film, label, ties.of_film[film], has_words=has_words))
+    return _Candidates(_with_patients(found), ties.n_parted)
+
+
+_NO_FOLDER = re.compile(r'[\\/<>:"|?*]')  # signs that not every system takes in a name
+
+
+def _usable_labels(
+    labels: _Labels,
+    left_out: _Reasons,  # added to
+) -> _Labels:
+    "The labels by which a folder can be called; raises `BadFolder` if two are hardly two."
+    usable = {}
+    for film, label in labels.items():
+        is_no_name = _NO_FOLDER.search(label) or is_hidden(label) or label.endswith(".")
+        if is_no_name or fault_of_classes([label]):
+            left_out["with a label that cannot be the name of a folder"] += 1
+        else:
+            usable[film] = label
+    fault = fault_of_classes(sorted(set(usable.values())))
+    if fault:
+        raise BadFolder(f"the labels cannot be those of classes: {fault}")
+    return usable
+
+
+def _with_patients(
+    films: list[_Film],
+) -> list[_Film]:
+    "The same films: whatever hangs together by what ties it is one patient."
+    # Films and identifiers are points, and a film is tied to each of its own.
+    pairs = [(film.ties[0], other) for film in films for other in film.ties]
+    points = dict.fromkeys(point for pair in pairs for point in pair)
+    groups = group_pairs(list(points), pd.DataFrame(pairs, columns=["film", "other"]))
+    return [film._replace(patient=str(groups[film.ties[0]])) for film in films]
 
 # %% ../nbs/26_organise.ipynb #26000015
-_DEAL = ("train", "val", "test", "train", "train")  # who gets the first patient, the second …
+_PILES = 5
 _FEWEST = len(SPLITS)  # patients of a class: fewer do not suffice for one in each part
 
 
@@ -318,65 +429,47 @@ def _shuffled(
     patients: Iterable[str],
     salt: str,  # the same one gives the same order
 ) -> list[str]:
-    "Patients in the order of a salted hash."
-    key = salt.encode()
+    "Patients in the order of a keyed hash."
+    key = salt.encode(errors="surrogatepass")
 
-    def salted_hash(patient: str) -> bytes:
-        return hmac.digest(key, os.fsencode(patient), "sha256")
+    def keyed_hash(patient: str) -> bytes:
+        return hmac.digest(key, patient.encode(errors="surrogatepass"), "sha256")
 
-    return sorted(patients, key=salted_hash)
+    return sorted(patients, key=keyed_hash)
+
+
+def _patients_of_labels(films: list[_Film]) -> dict[str, set[str]]:
+    "Of each label the patients who have films of it."
+    patients: dict[str, set[str]] = {}
+    for film in films:
+        patients.setdefault(film.label, set()).add(film.patient)
+    return patients
 
 
 def _split_of_patients(
     films: list[_Film],
     salt: str,
 ) -> dict[str, str]:  # of each patient 'train', 'val' or 'test', in shuffled order
-    "Deal patients out to the splits, each class in its proportion."
-    classes: dict[str, set[str]] = {}
-    for film in films:
-        classes.setdefault(film.patient, set()).add(film.label)
-    splits = {}
-    n_dealt: Counter[frozenset[str]] = Counter()
-    for patient in _shuffled(classes, salt):
-        pack = frozenset(classes[patient])
-        splits[patient] = _DEAL[n_dealt[pack] % len(_DEAL)]
-        n_dealt[pack] += 1
+    "Deal patients out to the splits, each class in its proportion; raises `BadFolder`."
+    order = _shuffled({film.patient for film in films}, salt)
+    number_of = {patient: number for number, patient in enumerate(order)}
+    films = sorted(films, key=lambda film: number_of[film.patient])
+    labels = np.array([film.label for film in films])
+    numbers = np.array([number_of[film.patient] for film in films])
+
+    # Five piles, or as many as the rarest class has patients.
+    n_piles = min(_PILES, *map(len, _patients_of_labels(films).values()))
+    dealing = StratifiedGroupKFold(n_piles).split(labels, labels, numbers)
+    piles = [held_out for _, held_out in dealing]
+
+    # The largest is learned from; of the others the largest that have all classes are held back.
+    piles.sort(key=len, reverse=True)
+    has_all = [pile for pile in piles[1:] if set(labels[pile]) == set(labels)]
+    splits = dict.fromkeys(order, "train")
+    for split, pile in zip(("test", "val"), has_all, strict=False):
+        splits |= {order[number]: split for number in numbers[pile]}
+    _check_parts(films, splits)
     return splits
-
-# %% ../nbs/26_organise.ipynb #26000018
-_MOST_CLASSES = 12  # with more of them, folders are rather patients'
-_HOW_TO_LABEL = (
-    "Say in labels what names the classes: 'folders' (one for each class, directly below), an "
-    "element of the header such as 'BodyPartExamined', or a CSV file with columns file and label"
-)
-
-
-def _of_enough_patients(
-    films: list[_Film],
-    left_out: _Reasons,  # added to
-) -> list[_Film]:
-    "The films of classes that can be dealt out; raises `BadFolder` unless these are two or more."
-    patients: dict[str, set[str]] = {}
-    for film in films:
-        patients.setdefault(film.label, set()).add(film.patient)
-    classes = sorted(label for label, of_class in patients.items() if len(of_class) >= _FEWEST)
-    kept = [film for film in films if film.label in classes]
-    if len(classes) > _MOST_CLASSES:
-        raise BadFolder(
-            f"these films have {len(classes)} different labels: are these patients, and no "
-            f"classes? {_HOW_TO_LABEL}"
-        )
-    if len(classes) < 2:
-        found = f"only {classes[0]!r} has so many" if classes else "none has so many"
-        n_patients = len({film.patient for film in films})
-        raise BadFolder(
-            f"two classes with films of {_FEWEST} patients or more are needed, one for each part; "
-            f"{found} ({len(films)} films with {len(patients)} different labels, of "
-            f"{_number(n_patients, 'patient')}). {_left_out_in_words(left_out)} {_HOW_TO_LABEL}. "
-            "A column patient says who is who where headers and folders do not"
-        )
-    left_out["of a class with fewer than 3 patients"] += len(films) - len(kept)
-    return kept
 
 
 def _check_parts(
@@ -384,27 +477,36 @@ def _check_parts(
     splits: dict[str, str],  # of each patient
 ) -> None:
     "Raise `BadFolder` unless each part has films of each class."
-    for label in sorted({film.label for film in films}):
-        found = {splits[film.patient] for film in films if film.label == label}
-        missing = [split for split in SPLITS if split not in found]
-        if missing:
-            raise BadFolder(
-                f"{label!r} has too few patients of its own: none is left for {missing[0]}/, "
-                "because patients who have films of several classes stay in one part"
-            )
+    found = {(splits[film.patient], film.label) for film in films}
+    n_missing = len(SPLITS) * len({film.label for film in films}) - len(found)
+    if n_missing:
+        raise BadFolder(
+            "some class has too few patients of its own: no way was found to have films of every "
+            "class in each part, because a patient's films stay together. Take more patients, or "
+            "fewer classes"
+        )
 
-
-_NO_FOLDER = re.compile(r'[\\/<>:"|?*]')  # signs that not every system takes in a name
-
-
-def _check_names(classes: list[str]) -> None:
-    "Raise `BadFolder` unless folders can be called like these classes."
-    fault = fault_of_classes(classes)
-    if fault:
-        raise BadFolder(fault)
-    for name in classes:
-        if _NO_FOLDER.search(name) or is_hidden(name) or name.endswith("."):
-            raise BadFolder(f"no folder can be called {name!r}: give this class another name")
+# %% ../nbs/26_organise.ipynb #26000018
+def _of_enough_patients(
+    films: list[_Film],
+    left_out: _Reasons,  # added to
+) -> list[_Film]:
+    "The films of classes that can be dealt out; raises `BadFolder` unless these are two or more."
+    patients = _patients_of_labels(films)
+    classes = {label for label, of_class in patients.items() if len(of_class) >= _FEWEST}
+    kept = [film for film in films if film.label in classes]
+    if len(classes) < 2:
+        # Labels are not quoted: where they are too many, they may be patients' names.
+        n_patients = len({film.patient for film in films})
+        raise BadFolder(
+            f"two classes with films of {_FEWEST} patients or more are needed, one for each part; "
+            f"{'one has' if classes else 'none has'} so many ({_number(len(films), 'film')} with "
+            f"{_number(len(patients), 'label')}, of {_number(n_patients, 'patient')}). "
+            f"{_reasons_in_words(left_out)} {_HOW_TO_LABEL}. "
+            "A column patient says who is who where headers and folders do not"
+        )
+    left_out["of a class with fewer than 3 patients"] += len(films) - len(kept)
+    return kept
 
 # %% ../nbs/26_organise.ipynb #2600001b
 def _write_films(
@@ -412,10 +514,10 @@ def _write_films(
     folder: Path,  # to write them into
     left_out: _Reasons,  # added to
 ) -> list[_Film]:  # the written ones, each once, patients who share a film put together
-    "Write the pixels of each film; raises `BadFolder` where one film has two labels."
+    "Write the pixels of each film, and find out who is who once more."
     folder.mkdir()
     written: dict[str, _Film] = {}
-    ties = []
+    with_two_labels: set[str] = set()
     bar = tqdm(films, desc="reading films", unit="film", file=sys.stdout, leave=False, ncols=80)
     for film in bar:
         try:
@@ -423,29 +525,30 @@ def _write_films(
         except BadFilm as error:
             left_out[f"not readable ({error.reason})"] += 1
             continue
+        darkest, brightest = pixels.getextrema()
+        if darkest == brightest:
+            left_out["blank, all of one grey"] += 1
+            continue
         content = b"%d %d " % pixels.size + pixels.tobytes()
         digest = hashlib.sha256(content).hexdigest()
-        ties.append((film.patient, f"pixels {digest}"))
-        if digest not in written:
+        first = written.get(digest)
+        if first is None:
             file = folder / f"{digest}.png"
             pixels.save(file)
             written[digest] = film._replace(path=file)
-        elif written[digest].label == film.label:
+            continue
+        if first.label == film.label:
             left_out["the same film again"] += 1
         else:
-            raise BadFolder(
-                f"one film has two labels, {written[digest].label!r} and {film.label!r}: "
-                "take it out of one of these classes"
-            )
-
-    # Patients and films are points, and who has a film is tied to it: what hangs together is one,
-    # and is called like the first of its patients.
-    pairs = pd.DataFrame(ties, columns=["film", "other"])
-    points = dict.fromkeys([patient for patient, _ in ties] + [pixels for _, pixels in ties])
-    first_patient = group_pairs(list(points), pairs)
+            left_out["with another label than the same film"] += 1
+            with_two_labels.add(digest)
+        written[digest] = first._replace(
+            ties=first.ties + film.ties, has_words=first.has_words or film.has_words
+        )
+    left_out["with another label than the same film"] += len(with_two_labels)  # the first ones
+    known = _with_patients(list(written.values()))
     return [
-        film._replace(patient=str(first_patient[f"pixels {digest}"]))
-        for digest, film in written.items()
+        film for digest, film in zip(written, known, strict=True) if digest not in with_two_labels
     ]
 
 # %% ../nbs/26_organise.ipynb #26000032
@@ -485,14 +588,15 @@ def _counts_in_words(
 
 
 def _to_know_in_words(
-    films: list[_Film],
-) -> str:  # '' where there is nothing
+    films: list[_Film],  # that were written
+    candidates: _Candidates,
+) -> str:
     "What is not to be seen from the numbers, and what nobody but a person can decide."
     sentences = []
-    labels: dict[str, set[str]] = {}
-    for film in films:
-        labels.setdefault(film.patient, set()).add(film.label)
-    n_in_several = sum(len(of_patient) > 1 for of_patient in labels.values())
+    of_labels = _patients_of_labels(films).values()
+    n_in_several = sum(
+        n > 1 for n in Counter(p for of_label in of_labels for p in of_label).values()
+    )
     if n_in_several:
         patients = _number(n_in_several, "patient")
         sentences.append(f"Counted in several classes, and kept in one part: {patients}.")
@@ -500,12 +604,12 @@ def _to_know_in_words(
     if n_with_words:
         with_words = _number(n_with_words, "film")
         sentences.append(f"Words are burned into {with_words}, say their headers: look at them.")
-    n_alone = sum(film.patient.startswith(_ALONE) for film in films)
-    if n_alone:
-        sentences.append(
-            f"Nobody says whose {_number(n_alone, 'film')} may be: each counts as a patient of its "
-            "own. Where that is wrong, name the patients in a column of the table of labels."
-        )
+    by = Counter(film.ties[0].split(" ")[0] for film in films)
+    told_apart = [f"{words} {by[kind]}" for kind, words in _SAID_BY.items() if by[kind]]
+    sentences.append(f"Patients were told apart by: {'; '.join(told_apart)}.")
+    if candidates.n_parted:
+        patients = _number(candidates.n_parted, "patient")
+        sentences.append(f"The table parts what headers call one: {patients}.")
     return "\n".join(sentences)
 
 
@@ -539,30 +643,30 @@ def _check_source(src: Path, dest: Path) -> None:
 def organise(
     src: Path | str,  # folder: an archive's export, pictures, or a folder for each class
     dest: Path | str,  # the course folder to make: new, or empty
-    labels: str | Path | pd.DataFrame = _FOLDERS,  # 'folders', a header's element, or a table
-    salt: str | None = None,  # a secret word: the same one splits alike; None: drawn anew
+    labels: str | Path | pd.DataFrame,  # 'folders', an element of headers, a CSV or a table
+    salt: str | None = None,  # a long secret: the same one splits alike; None: drawn anew
 ) -> Path:  # `dest`
     "A course folder by copying, split by patient, and what its audit finds; raises `BadFolder`."
     src = user_path(src)
     dest = user_path(dest)
     _check_source(src, dest)
-    if not isinstance(salt, str | None):
-        raise BadFolder(f"salt is a word, and this is of type {type(salt).__name__}")
+    if salt is None:
+        salt = secrets.token_hex()
+    elif not isinstance(salt, str) or not salt:
+        raise BadFolder("salt is a secret word, the longer the better; without it one is drawn")
 
-    # What is there, and what is said of it?
-    search = search_folder(src)
     left_out: _Reasons = Counter()
-    films = _candidates(search.films, src, labels, left_out)
-    films = _of_enough_patients(films, left_out)
-    _check_names(sorted({film.label for film in films}))
-
-    # The films are read and written, then dealt out.
     with new_folder(dest, BadFolder) as folder:
+        # What is there, and what is said of it?
+        search = search_folder(src, courses=False)
+        candidates = _candidates(search.films, src, labels, left_out)
+        films = _of_enough_patients(candidates.films, left_out)
+
+        # The films are read and written, then dealt out.
         pixels = folder / ".pixels"  # a hidden folder is no class
         films = _write_films(films, pixels, left_out)
         films = _of_enough_patients(films, left_out)
-        splits = _split_of_patients(films, secrets.token_hex() if salt is None else salt)
-        _check_parts(films, splits)
+        splits = _split_of_patients(films, salt)
         _put_into_place(films, splits, folder)
         shutil.rmtree(pixels)  # films of a class that was left out in the end
 
@@ -572,11 +676,11 @@ def organise(
     words = [
         f"{dest}: {_number(len(films), 'film')} of {patients}",
         _counts_in_words(films, splits),
-        _left_out_in_words(left_out),
+        _reasons_in_words(left_out),
         f"Not looked at: {not_looked_at}." if not_looked_at else "",
-        _to_know_in_words(films),
-        _audit_in_words(audit(dest), dest),
+        _to_know_in_words(films, candidates),
     ]
     # A path that is no UTF-8 cannot be printed as it is.
     print("\n".join(filter(None, words)).encode(errors="replace").decode())
+    print(_audit_in_words(audit(dest), dest).encode(errors="replace").decode())
     return dest

@@ -129,8 +129,8 @@ assert row["mean"] > 0.9
 """
 
 YOUR_OWN_FILMS = """
-# "36_1 and 49_1 are abdomens among the chests, 38_1 and 43_1 chests among the abdomens"
-assert key == {"36_1": "abdomen", "49_1": "abdomen", "38_1": "chest", "43_1": "chest"}
+# "07_1 and 31_1 are abdomens among the chests, 17_1 and 19_1 chests among the abdomens"
+assert key == {"07_1": "abdomen", "31_1": "abdomen", "17_1": "chest", "19_1": "chest"}
 assert all(films[number].exists() is False for number in key)  # they have been moved
 
 # "Their number fell, too: from 7.7 on an abdomen to 1.5."
@@ -148,21 +148,22 @@ assert marks(covered) == ("low", 1.5)
 by_finding = audit(covered).set_index("finding")
 assert by_finding.loc["shortcut: size", "severity"] == "medium"
 
-# "In our run 12 of 12 test films were right, and a week later 23 of 23 abdomens and 20 of 23
-# chests; hand, hip, knee and skull were refused."
-assert len(answers) == (answers["truth"] == answers["prediction"]).sum() == 12
+# "it is the mistake of which the network is surest. In our run 10 of 12 test films were right" (one
+# is near the middle)
+mistakes = answers[answers["truth"] != answers["prediction"]]
+assert 1 <= len(mistakes) <= 3
+assert len(answers) == 12
+assert Path(mistakes.sort_values("chest")["file"].iloc[0]).stem == "20_2"
+
+# "and a week later 46 of 46" "Hand, hip, knee and skull were refused."
 of_kind = new.groupby("truth")[["right", "wrong", "refused"]].sum()
-assert of_kind.loc["abdomen"].tolist() == [23, 0, 0]
-assert abs(of_kind.loc["chest", "right"] - 20) <= 1  # one film is near the middle
+assert of_kind.loc[["abdomen", "chest"], "right"].sum() >= 45
 assert (of_kind.loc[["hand", "hip", "knee", "skull"], "refused"] == 1).all()
 
-# "In our run one more chest was called an abdomen, and all abdomens with a name on them stayed
-# right"
+# "In our run nothing happens: 46 of 46, with the names or without."
 bare = predict(learn, files, gate=gate)
 bare["truth"] = truth
-called = bare[bare["accepted"] & (bare["truth"] != bare["prediction"])]
-assert set(called["truth"]) == {"chest"}
-assert abs(len(called) - 4) <= 1
+assert (bare["truth"] == bare["prediction"]).sum() >= 45
 """
 
 CLAIMS = {
