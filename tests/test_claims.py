@@ -129,6 +129,8 @@ assert row["mean"] > 0.9
 """
 
 YOUR_OWN_FILMS = """
+import re
+
 # "07_1 and 31_1 are abdomens among the chests, 17_1 and 19_1 chests among the abdomens"
 assert key == {"07_1": "abdomen", "31_1": "abdomen", "17_1": "chest", "19_1": "chest"}
 assert all(films[number].exists() is False for number in key)  # they have been moved
