@@ -43,8 +43,14 @@ from .writing import new_folder
 # The elements of a header that may name the class: codes of a few letters. What is written freely,
 # such as a description of the study, may hold names.
 _CODES = ("BodyPartExamined", "ViewPosition", "Laterality", "ImageLaterality")
-_PATIENT = ("PatientID", "StudyInstanceUID")  # who it is, or at least which visit it was
-_ELEMENTS = [*_CODES, *_PATIENT, "Modality", "PresentationIntentType", "BurnedInAnnotation"]
+_ELEMENTS = [
+    *_CODES,
+    "PatientID",
+    "StudyInstanceUID",
+    "Modality",
+    "PresentationIntentType",
+    "BurnedInAnnotation",
+]
 
 _Header = dict[str, str]  # of each of `_ELEMENTS` its value, or ''; {} for what is no DICOM file
 
@@ -397,16 +403,16 @@ def _usable_labels(
     left_out: _Reasons,  # added to
 ) -> _Labels:
     "The labels by which a folder can be called; raises `BadFolder` if two are hardly two."
-    usable = {}
-    for film, label in labels.items():
+    classes = []
+    for label in sorted(set(labels.values())):
         is_no_name = _NO_FOLDER.search(label) or is_hidden(label) or label.endswith(".")
-        if is_no_name or fault_of_classes([label]):
-            left_out["with a label that cannot be the name of a folder"] += 1
-        else:
-            usable[film] = label
-    fault = fault_of_classes(sorted(set(usable.values())))
+        if not is_no_name and not fault_of_classes([label]):
+            classes.append(label)
+    fault = fault_of_classes(classes)
     if fault:
         raise BadFolder(f"the labels cannot be those of classes: {fault}")
+    usable = {film: label for film, label in labels.items() if label in classes}
+    left_out["with a label that cannot be the name of a folder"] += len(labels) - len(usable)
     return usable
 
 
@@ -593,10 +599,10 @@ def _to_know_in_words(
 ) -> str:
     "What is not to be seen from the numbers, and what nobody but a person can decide."
     sentences = []
-    of_labels = _patients_of_labels(films).values()
-    n_in_several = sum(
-        n > 1 for n in Counter(p for of_label in of_labels for p in of_label).values()
-    )
+    n_labels: Counter[str] = Counter()
+    for patients_of_label in _patients_of_labels(films).values():
+        n_labels.update(patients_of_label)
+    n_in_several = sum(n > 1 for n in n_labels.values())
     if n_in_several:
         patients = _number(n_in_several, "patient")
         sentences.append(f"Counted in several classes, and kept in one part: {patients}.")
