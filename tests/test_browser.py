@@ -310,7 +310,11 @@ class EveryLesson:
 
     def test_quizzes_answer_to_the_keyboard(self, page, folder):
         "The space bar chooses the first answer, a wrong one; the Tab key leads to the right one."
-        boxes = page.locator(".jp-OutputArea-output", has=page.locator(".widget-radio-box"))
+        boxes = page.locator(
+            ".jp-OutputArea-output",
+            has=page.locator(".widget-radio-box"),
+            has_not=page.locator("button"),  # films to be read have one
+        )
         assert boxes.count() == self.quizzes
         for number in range(self.quizzes):
             box = boxes.nth(number)
@@ -348,9 +352,9 @@ class EveryLesson:
 # --- lesson by lesson ----------------------------------------------------------------------------
 
 
-def explorer(page):
-    "The output that holds the explorer of maps."
-    label = page.locator(".widget-label", has_text="Opacity")
+def explorer(page, control="Opacity"):
+    "The output that holds a control of this name: as a rule, the explorer of maps."
+    label = page.locator(".widget-label", has_text=control)
     return page.locator(".jp-OutputArea-output", has=label).first
 
 
@@ -370,12 +374,13 @@ def are_reached_by_the_keyboard(controls):
     return controls.evaluate_all("controls => controls.every(control => control.tabIndex >= 0)")
 
 
-# Leaves a promise in window.step: the time from the next key to the new picture on the screen (ms).
-WATCH_A_STEP = """() => {
+# Leaves a promise in window.step: the time from the next key to the new picture on the screen (ms),
+# where a control of this name is.
+WATCH_A_STEP = """control => {
     window.step = new Promise(done => {
-        const isOpacity = label => label.textContent === 'Opacity';
-        const hasOpacity = output => [...output.querySelectorAll('.widget-label')].some(isOpacity);
-        const box = [...document.querySelectorAll('.jp-OutputArea-output')].find(hasOpacity);
+        const isIt = label => label.textContent === control;
+        const hasIt = output => [...output.querySelectorAll('.widget-label')].some(isIt);
+        const box = [...document.querySelectorAll('.jp-OutputArea-output')].find(hasIt);
         const before = box.querySelector('img').src;
         let start = null;
         const begin = () => { start = performance.now(); };
@@ -395,6 +400,52 @@ TIME_OF_A_STEP = """() => {
     const tooLong = new Promise(done => setTimeout(() => done(null), 10000));
     return Promise.race([window.step, tooLong]);
 }"""
+
+
+# What of a widget lies beyond its right edge.
+BEYOND = """box => {
+    const edge = box.getBoundingClientRect().right + 1;
+    const parts = [...box.querySelectorAll('img, input, button, select, .widget-readout')];
+    return parts.filter(part => part.getBoundingClientRect().right > edge).length;
+}"""
+
+
+def assert_fits_a_phone(page, box, folder, name):
+    "A widget is as wide as a phone's screen, and no wider; the screenshot is to be looked at."
+    page.set_viewport_size(dict(width=390, height=844))
+    page.keyboard.press("Control+b")  # without the list of files
+    page.wait_for_timeout(500)
+    shot(box, folder, name)
+    width = box.bounding_box()["width"]
+    beyond = box.evaluate(BEYOND)
+    page.keyboard.press("Control+b")
+    page.set_viewport_size(dict(width=1280, height=1000))
+    page.wait_for_timeout(500)
+    assert 200 < width <= 390
+    assert beyond == 0
+
+
+def time_steps(page, box, slider, control):
+    "How long each of 18 steps of a slider takes, from the key to the new picture (ms)."
+    handle(box, slider).focus()
+    times = []
+    for key in ["ArrowLeft"] * 6 + ["ArrowRight"] * 6 + ["ArrowLeft"] * 6:
+        page.evaluate(WATCH_A_STEP, control)
+        page.keyboard.press(key)
+        times.append(page.evaluate(TIME_OF_A_STEP))
+    assert None not in times, times
+    return times
+
+
+def log_steps(times, slider, folder, capsys):
+    "Print the times of a slider's steps, and keep them."
+    line = (
+        f"a step of the {slider} slider: median {statistics.median(times):.0f} ms, "
+        f"{min(times):.0f} to {max(times):.0f} (n = {len(times)})"
+    )
+    (folder / "slider.txt").write_text(line + "\n", encoding="utf-8")
+    with capsys.disabled():
+        print("\n" + line)
 
 
 @pytest.mark.slow(seconds=80)
@@ -420,20 +471,8 @@ class TestFirstClassifier(EveryLesson):
 
     def test_how_long_a_step_takes(self, page, folder, capsys):
         "From the key to the new picture, decoded and drawn: measured, not asserted."
-        handle(explorer(page), "Block").focus()
-        times = []
-        for key in ["ArrowLeft"] * 6 + ["ArrowRight"] * 6 + ["ArrowLeft"] * 6:
-            page.evaluate(WATCH_A_STEP)
-            page.keyboard.press(key)
-            times.append(page.evaluate(TIME_OF_A_STEP))
-        assert None not in times, times
-        line = (
-            f"a step of the block slider: median {statistics.median(times):.0f} ms, "
-            f"{min(times):.0f} to {max(times):.0f} (n = {len(times)})"
-        )
-        (folder / "slider.txt").write_text(line + "\n", encoding="utf-8")
-        with capsys.disabled():
-            print("\n" + line)
+        times = time_steps(page, explorer(page), "Block", "Opacity")
+        log_steps(times, "block", folder, capsys)
 
     def test_controls_have_labels(self, page):
         box = explorer(page)
@@ -452,20 +491,87 @@ class TestIsItCheating(EveryLesson):
 
 @pytest.mark.slow(seconds=80)
 class TestHowSure(EveryLesson):
-    "Lesson 03."
+    "Lesson 03, and its explorer of thresholds."
 
     name = "03_how_sure.ipynb"
-    pictures = 5
+    pictures = 7
     quizzes = 1
+
+    def test_the_slider_moves_the_threshold(self, page, folder):
+        box = explorer(page, "Threshold")
+        image = box.locator("img").first
+        assert "from probability 0.50 on" in image.get_attribute("alt")
+        before = shot(image, folder, "threshold_0.50")
+
+        handle(box, "Threshold").focus()
+        for _ in range(20):
+            assert press(page, "ArrowLeft", box)
+        page.wait_for_timeout(300)
+        assert "from probability 0.30 on" in image.get_attribute("alt")
+        assert "at threshold 0.30 the" in box.locator("img").last.get_attribute("alt")
+        after = shot(image, folder, "threshold_0.30")
+        shot(box, folder, "threshold")
+        assert share_changed(before, after) > 0.003
+
+    def test_the_prevalence_changes_the_predictive_values(self, page, folder):
+        box = explorer(page, "Threshold")
+        told = box.get_by_role("status")
+        assert "predictive value at 5 % chest" in told.inner_text()
+        handle(box, "Prevalence").focus()
+        assert press(page, "ArrowRight", told)
+        assert "predictive value at 6 % chest" in told.inner_text()
+
+    def test_how_long_a_step_takes(self, page, folder, capsys):
+        "From the key to the new picture, decoded and drawn: measured, not asserted."
+        times = time_steps(page, explorer(page, "Threshold"), "Threshold", "Threshold")
+        log_steps(times, "threshold", folder, capsys)
+
+    def test_controls_have_labels(self, page):
+        box = explorer(page, "Threshold")
+        assert labels(box) == ["Threshold", "Prevalence"]
+        assert are_reached_by_the_keyboard(box.locator("[role=slider]"))
+
+    def test_it_fits_a_phone(self, page, folder):
+        assert_fits_a_phone(page, explorer(page, "Threshold"), folder, "threshold_phone")
 
 
 @pytest.mark.slow(seconds=80)
 class TestWhereItEnds(EveryLesson):
-    "Lesson 04."
+    "Lesson 04, and its twenty films to be read."
 
     name = "04_where_it_ends.ipynb"
-    pictures = 8
+    pictures = 9
     quizzes = 1
+
+    def films(self, page):
+        "The output with the films to be read, the only one with a button."
+        return page.locator(".jp-OutputArea-output", has=page.locator("button")).first
+
+    def test_it_fits_a_phone(self, page, folder):
+        assert_fits_a_phone(page, self.films(page), folder, "reading_phone")
+
+    def test_films_are_read_with_the_keyboard(self, page, folder):
+        "The space bar chooses the first answer, the Tab key leads to the button, Enter goes on."
+        box = self.films(page)
+        told = box.get_by_role("status")
+        button = box.locator("button")
+        shot(box, folder, "reading_1")
+        for number in range(1, 21):
+            assert told.inner_text() == f"Film {number} of 20"
+            words = box.locator("img").get_attribute("alt")
+            assert words == f"Film {number} of 20, to be read without knowing what it is."
+            assert button.is_disabled()
+
+            box.locator("input[type=radio]").first.focus()
+            page.keyboard.press("Space")
+            box.locator("button:enabled").wait_for()
+            while not button.evaluate("button => button === document.activeElement"):
+                page.keyboard.press("Tab")
+            assert press(page, "Enter", told)
+        assert "You were right about 10 of 20 films" in told.inner_text()  # all called chest
+        assert button.is_hidden()
+        shot(box, folder, "reading_marked")
+        assert "alone" in told.inner_text()
 
 
 @pytest.mark.slow(seconds=60)
@@ -492,6 +598,37 @@ class TestHowAFilmIsMade(EveryLesson):
         box = self.console(page)
         assert labels(box) == ["yaw", "inspiration", "kvp", "window", "dose"]
         assert are_reached_by_the_keyboard(box.locator("[role=slider]"))
+
+
+@pytest.mark.slow(seconds=80)
+class TestInsideTheNetwork(EveryLesson):
+    "Lesson 06, and its seven steps."
+
+    name = "06_inside_the_network.ipynb"
+    pictures = 12
+    quizzes = 1
+
+    def test_each_step_shows_another_picture(self, page, folder):
+        box = explorer(page, "Step")
+        told = box.get_by_role("status")
+        seen = {box.locator("img").get_attribute("alt")}
+        assert told.inner_text().startswith("Step 1 of 7")
+        handle(box, "Step").focus()
+        for number in range(2, 8):
+            assert press(page, "ArrowRight", told)
+            assert told.inner_text().startswith(f"Step {number} of 7")
+            seen.add(box.locator("img").get_attribute("alt"))
+            page.wait_for_timeout(200)
+            shot(box, folder, f"step_{number}")
+        assert len(seen) == 7
+
+    def test_controls_have_labels(self, page):
+        box = explorer(page, "Step")
+        assert labels(box) == ["Film", "Step"]
+        assert are_reached_by_the_keyboard(box.locator("select, [role=slider]"))
+
+    def test_it_fits_a_phone(self, page, folder):
+        assert_fits_a_phone(page, explorer(page, "Step"), folder, "steps_phone")
 
 
 @pytest.mark.slow(seconds=80)

@@ -37,7 +37,8 @@ assert (said["truth"] == said["prediction"]).mean() >= 0.75
 # "By that score you could not choose between them."
 for network in (schooled, unschooled):
     said = predict(network, film_files(marked / "val"))
-    assert (said["truth"] == said["prediction"]).mean() >= 0.9
+    # "both should be right for all films, or all but one or two."
+    assert (said["truth"] == said["prediction"]).mean() >= 0.8
 
 
 def changed(network):
@@ -53,8 +54,10 @@ assert changed(schooled) < 0.1
 assert changed(unschooled) > 0.2
 assert changed(cured) < changed(unschooled) / 2
 called = examine(unschooled)["called_chest"]
-assert called["abdomens with the square"] > called["abdomens"] + new_films / 10
-assert called["chests"] < called["chests with the square"] - new_films / 10
+turned = called["abdomens with the square"] - called["abdomens"]
+lost = called["chests with the square"] - called["chests"]
+# "(It may be mostly the one or mostly the other.)"
+assert max(turned, lost) > new_films / 5
 
 # "In the network from random numbers the square should get several times its share"
 maps = hires_cam(unschooled, abdomens, "chest", block=-3, difference=True)
@@ -168,10 +171,76 @@ bare["truth"] = truth
 assert (bare["truth"] == bare["prediction"]).sum() >= 45
 """
 
+INSIDE_THE_NETWORK = """
+# "You should see the same number twice, and a *feature map*"
+assert abs(products.sum() - edges[row, column]) < 1e-5
+
+# "You should see the same number twice: the first layer is 64 filters"
+hand = by_hand(line, there) - by_hand(line, here)
+assert abs(hand - (network[line, there] - network[line, here])) < 1e-3
+
+# "and the same *logits*, which is what the next section calls"
+assert (logits - inside.logits).abs().max() < 1e-3
+
+# "most speak for the class that the network names, and perhaps one or two against it"
+strongest = inside.products[inside.products.abs().argsort(descending=True)[:10]]
+assert (strongest > 0).sum() >= 8
+
+# "You should see the same number twice again: a heat map is this sum before it is added up."
+assert abs(total - (inside.logits[k] - inside.logits[other])) < 1e-3
+
+# "Whoever said *chest, 0.9* of a chest is hardly surprised (0.11), and of an abdomen very much
+# (2.30)."
+assert [f"{-np.log(p):.2f}" for p in (0.9, 0.1)] == ["0.11", "2.30"]
+
+# "It begins at 0.6931, the loss of somebody"
+assert f"{loss(np.zeros(2)):.4f}" == "0.6931"
+
+
+def walk(rate, steps):
+    way = [np.zeros(2)]
+    for _ in range(steps):
+        way.append(way[-1] - rate * slopes(way[-1]))
+    return way, [loss(weights) for weights in way]
+
+
+# "A rate of 0.1 is sure but slow: after thirty steps it is still under way."
+_, slow = walk(0.1, 60)
+assert all(after < before for before, after in zip(slow, slow[1:]))
+assert slow[30] - slow[60] > 0.02
+
+# "With 1 it comes close, with 10 it arrives."
+way, near = walk(1.0, 60)
+_, there = walk(10.0, 60)
+assert near[30] - there[60] < 0.05 and there[30] - there[60] < 0.001
+
+# "With 30 the first step leaps across the valley and lands higher than it began, and then the way
+# goes to and fro and does not settle."
+_, wild = walk(30.0, 60)
+assert wild[1] > wild[0]
+assert min(wild[50:]) > there[60] + 0.005
+assert max(np.abs(np.diff(wild[50:]))) > 1e-4
+
+# "and after thirty steps the loss is higher than at the start"
+assert walk(100.0, 30)[1][30] > near[0]
+
+# "After the first step the number of films that are right changes little"
+right_after = [((x @ weights > 0) == is_chest).sum() for weights in way[1:]]
+assert max(right_after) - min(right_after) <= 12
+if path.name != "data":
+    # "on the original films not at all"
+    assert len(set(right_after)) == 1
+else:
+    # "On the simulated films it first goes below zero, as you would expect (dark sides: a chest),
+    # and with more steps ends above it."
+    assert way[5][0] < 0 < way[30][0]
+"""
+
 CLAIMS = {
     "02_is_it_cheating": CHEATING,
     "03_how_sure": HOW_SURE,
     "04_where_it_ends": WHERE_IT_ENDS,
+    "06_inside_the_network": INSIDE_THE_NETWORK,
     "08_your_own_films": YOUR_OWN_FILMS,
 }
 

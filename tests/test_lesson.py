@@ -299,6 +299,19 @@ def test_how_a_film_is_made(tmp_path):
 
 
 @pytest.mark.slow(seconds=40)
+def test_inside_the_network(tmp_path):
+    "Lesson 06 and its folded code at a small size: each number by hand is the network's own."
+    done, n_blocks = run_with_blocks(tmp_path, "06_inside_the_network")
+    printed = outputs(done, "stdout")
+    assert n_blocks >= 4
+    check_figures(done, 11)
+    pairs = re.findall(r"by hand ([-\d.]+)[,\n].*?in the network ([-\d.]+)", printed)
+    assert len(pairs) == 2
+    for by_hand, networks in pairs:
+        assert abs(float(by_hand) - float(networks)) < 0.001
+
+
+@pytest.mark.slow(seconds=40)
 def test_your_own_films(tmp_path):
     """Lesson 08 and its folded code at a small size.
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rsna_cls import wilson
+from rsna_cls import paired_difference, wilson
 
 TEXT = (Path(__file__).resolve().parents[1] / "docs/teaching.md").read_text(encoding="utf-8")
 PLANS, BANK = TEXT.split("## A bank of questions")
@@ -57,7 +57,7 @@ for part in re.split(r"^### ", BANK, flags=re.M)[1:]:
 
 def test_a_plan_asks_about_the_lessons_it_has():
     for plan in re.split(r"^## ", PLANS, flags=re.M)[1:]:
-        taught = re.findall(r"^\| .* \| ([1-5])[^|]* \|$", plan, re.M)
+        taught = re.findall(r"^\| .* \| ([1-6])[^|]* \|$", plan, re.M)
         if plan.startswith("45"):
             taught = ["1"]
         if plan.startswith("A second meeting"):
@@ -77,12 +77,17 @@ def test_numbers_are_right():
         return " to ".join(f"{100 * end:.0f}" for end in wilson(k, n))
 
     assert interval(10, 10) == "72 to 100"
-    assert f"compatible with {interval(12, 12)} %" in answer(35)
-    assert f"43 of 46 with {interval(43, 46)} %" in answer(35)
+    assert f"compatible with {interval(12, 12)} %" in answer(41)
+    assert f"43 of 46 with {interval(43, 46)} %" in answer(41)
     assert "(c), by Wilson's" in answer(6)
     assert f"{0.8**10:.2f}" in answer(6)
     assert f"({interval(9, 9)} %)" in answer(7)
     fewest = next(n for n in range(1, 400) if wilson(n, n)[0] >= 0.95)
     assert f"(c) {fewest} " in dict(QUESTIONS)["16"]
     assert f"{100 * 90 / (90 + 990):.1f} %" in answer(19)
+    ours = [15 * [True] + [True] * 3 + [False, False], 15 * [True] + [False] * 3 + [True, False]]
+    found = paired_difference(*ours)
+    assert f"in {100 * found['p']:.0f} of 100 readings" in answer(30)
+    ends = f"from {found['low']:.2f} to {found['high']:.2f}".replace("-", "−")
+    assert ends in answer(30)
     assert f"28 of 40 has an interval from {interval(28, 40)} %" in answer(20)

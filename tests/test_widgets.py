@@ -21,8 +21,12 @@ from rsna_cls import (
     film_files,
     film_learner,
     map_films,
+    predict,
     quiz,
+    read_blind,
+    reading_list,
     show_cam,
+    threshold_explorer,
 )
 
 
@@ -61,6 +65,23 @@ def use_widgets(course):
     assert answers.value is None
     answers.value = "b"
     assert "Yes. Because." in verdict.value
+    answers = predict(learn, f"{course}/val")
+    threshold, prevalence, out = threshold_explorer(answers, "chest", prevalence=0.1).children
+    for control, value in [(threshold, 0.2), (threshold, 1.0), (threshold, 0.0), (prevalence, 0.5)]:
+        before = out.value
+        control.value = value
+        assert out.value != before, (control, value)
+
+    films = reading_list(answers, "chest", n=4)
+    place, film, choice, onward = read_blind(films, "chest").children
+    for number, truth in enumerate(films["truth"], 1):
+        assert f"Film {number} of 4" in place.value
+        assert onward.disabled
+        choice.value = 0.95 if truth == "chest" else 0.05
+        onward.click()
+    assert "You were right about 4 of 4 films" in film.value
+    by_call = read_blind(films, "chest", [0.95 * (truth == "chest") for truth in films["truth"]])
+    assert "You were right about 4 of 4 films" in by_call.words
     assert not plt.get_fignums()  # no figure is left open
 
 
@@ -120,9 +141,10 @@ KEEPING = (
 
 
 def test_nothing_is_kept_about_the_person():
-    "The module opens no file and no connection, and no lesson carries widget state."
-    code = (HERE / "rsna_cls/widgets.py").read_text(encoding="utf-8")
-    assert [word for word in KEEPING if word in code] == []
+    "The modules open no file and no connection, and no lesson carries widget state."
+    for module in ("widgets", "reading"):
+        code = (HERE / f"rsna_cls/{module}.py").read_text(encoding="utf-8")
+        assert [word for word in KEEPING if word in code] == []
     for notebook in (HERE / "nbs").rglob("*.ipynb"):
         assert "application/vnd.jupyter.widget" not in notebook.read_text(encoding="utf-8"), (
             notebook

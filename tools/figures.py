@@ -16,6 +16,7 @@ import numpy as np
 from fastai.vision.all import Learner, no_random
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 from PIL.PngImagePlugin import PngInfo
+from scipy.ndimage import sobel
 
 from rsna_cls import (
     Gate,
@@ -47,6 +48,7 @@ SIZES = {
     "lesson_03": (480, 300),
     "lesson_04": (480, 300),
     "lesson_05": (480, 300),
+    "lesson_06": (480, 300),
     "lesson_08": (480, 300),
 }
 STEP = 4  # between the shades that are kept
@@ -334,6 +336,19 @@ def fifth_lesson() -> Figure:
     return Figure(image, "A simulated chest: bone plus soft tissue makes the film.")
 
 
+def sixth_lesson() -> Figure:
+    "A chest, and the map that a filter for upright edges makes of it."
+    size = (2 * HALF[0], 2 * HALF[1])
+    film = simulate_film("chest", 62, size, marks=False, devices=False).image
+    greys = np.asarray(film.resize(HALF), float)
+    edges = sobel(greys, axis=1)
+    strong = np.percentile(np.abs(edges), 99)
+    map_of_edges = 255 * (np.abs(edges) / strong).clip(0, 1)
+    shown = [grey(film, HALF), grey(map_of_edges, HALF)]
+    alt = "A chest; and where it has upright edges, the map that a filter makes of it."
+    return Figure(pair("lesson_06", shown, ["film", "edges in it"], [BRIGHT, BRIGHT]), alt)
+
+
 def eighth_lesson() -> Figure:
     "An abdomen with an invented name in its pixels, and the same with the name covered."
     size = (2 * HALF[0], 2 * HALF[1])
@@ -360,6 +375,7 @@ def figures() -> dict[str, Figure]:
         "lesson_03": third_lesson(),
         "lesson_04": fourth_lesson(gate, course),
         "lesson_05": fifth_lesson(),
+        "lesson_06": sixth_lesson(),
         "lesson_08": eighth_lesson(),
     }
 

@@ -9,13 +9,18 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parents[1]
 SIM_STANDS_BEFORE = "pretrain"  # the simulator's place in the order of the rooms
 OF_SIM = [  # of the simulator's names those that come from the package itself, too
+    "HOSPITALS",
     "KEV",
     "KINDS",
     "MU",
     "Scene",
     "SimulatedFilm",
     "build",
+    "effusion_facts",
+    "read_manifest",
+    "simulate_again",
     "simulate_dataset",
+    "simulate_effusions",
     "simulate_film",
     "spectrum",
     "transmission",
