@@ -3,10 +3,10 @@
     RSNA_CLS_DATA=my_films.zip python experiments/shortcuts.py
 
 51 trainings for each of the two courses, original and simulated films, at 128 pixels, with seeds 42
-(lesson 02's), 0 and 1: an hour on one core. A network starts from the weights `other_films` or from
-random numbers, and is trained on a course as it is, or on one whose chests alone bear a white
-square. The recipe is fastai's own `fine_tune` for seven epochs, whatever a network starts from.
-What is done about the square (`MEASURES`) is done to every film.
+(lesson 02's), 0 and 1: an hour and a half on one core. A network starts from the weights
+`other_films` or from random numbers, and is trained on a course as it is, or on one whose chests
+alone bear a white square. The recipe is fastai's own `fine_tune` for seven epochs, whatever a
+network starts from. What is done about the square (`MEASURES`) is done to every film.
 
 Whatever the network, it is asked the same: about 200 new simulated films (`new_exam`), as they are
 and with the square; about the heat on the square in its maps of these; about the films that were

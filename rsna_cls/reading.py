@@ -81,19 +81,19 @@ class Reading(NamedTuple):
 
     def _repr_html_(self) -> str:
         "What came of it, and the table."
-        rows = []
-        for measure, row in self._rows():
-            rows.append(dict(measure=measure, **row))
-        html = pd.DataFrame(rows).to_html(index=False, classes="tex2jax_ignore mathjax_ignore")
+        html = pd.DataFrame(self._rows()).to_html(
+            index=False, classes="tex2jax_ignore mathjax_ignore"
+        )
         return f"<p>{escape(readable_text(self.words))}</p>{readable_text(html)}"
 
-    def _rows(self) -> list[tuple[str, dict]]:
-        "The measures with their intervals, as texts."
+    def _rows(self) -> list[dict[str, str]]:
+        "The measures with their intervals, as texts: a dictionary for each row."
         rows = []
         places = dict(accuracy=0, sensitivity=1, specificity=2, AUROC=-1)
         differences = self.compared.set_index("measure")
         for measure, place in places.items():
             row = {
+                "measure": measure,
                 "you": _with_interval(self.you.table.iloc[place]),
                 "network": _with_interval(self.network.table.iloc[place]),
                 "difference": "–",
@@ -102,7 +102,7 @@ class Reading(NamedTuple):
                 found = differences.loc[measure]
                 ends = f"{found['low']:+.2f} to {found['high']:+.2f}"
                 row["difference"] = f"{found['difference']:+.2f} ({ends})".replace("-", "−")
-            rows.append((measure, row))
+            rows.append(row)
         return rows
 
 

@@ -122,7 +122,7 @@ class ThresholdFrames:
         cleared = proportion("specificity", of_others.sum(), len(of_others))
 
         films = self._lanes.picture(
-            [*self._dots(threshold), *self._counts(found, cleared)],
+            [*self._dots(threshold, called), *self._counts(found, cleared)],
             f"Called {self.positive} from probability {threshold:.2f} on: "
             f"of {found['n']} films of {self.positive}, {found['k']} are found and "
             f"{found['n'] - found['k']} missed; of {cleared['n']} others, {cleared['k']} are "
@@ -135,10 +135,9 @@ class ThresholdFrames:
         )
         return films, curve
 
-    def _dots(self, threshold: float) -> list[Any]:
+    def _dots(self, threshold: float, called_positive: np.ndarray) -> list[Any]:
         "The films, and the line that parts them."
         ax = self._films
-        called_positive = self._probabilities >= threshold
         was_right = called_positive == self._is_positive
         heights = self._heights + self._is_positive + 0.08
         side = ax.axvspan(threshold, 1.02, color="black", alpha=0.07, lw=0)

@@ -34,6 +34,7 @@ from .cam import METHODS, cam_atlas, find_method, map_films
 from .camshow import ColourScale, colour_scale, film_views, hottest_place, overlay
 from .course import film_list
 from .figure import Picture, readable_text, thumbnail
+from .film import BadFilm
 from .inside import INSIDE_STEPS, Inside, look_inside, show_inside
 from .learner import check_classes
 from .loaders import class_names, dataloaders
@@ -507,8 +508,11 @@ def _marked_html(
     reading: Reading,
 ) -> str:
     "The marks, and the films that you and the network called differently."
-    films = show_disagreed(reading)
-    shown = f"<p>{films}</p>" if isinstance(films, str) else _picture_html(films)
+    try:
+        films = show_disagreed(reading)
+    except BadFilm as fault:  # a file has gone since it was read; the marks are worth as much
+        films = str(fault)
+    shown = _in_html(films) if isinstance(films, str) else _picture_html(films)
     return f'<div role="status">{reading._repr_html_()}</div>{shown}'
 
 
