@@ -108,7 +108,7 @@ weights: .venv/.ready
 	@cd rsna_cls/weights && sha256sum *.safetensors > SHA256SUMS
 
 # What is quoted is measured, in two processes of one thread each. Trainings that are in their CSV are not made again.
-FIRST = beam audit recipe gate folds weights dcmtk
+FIRST = beam audit recipe gate folds weights dcmtk effusion
 SECOND = shortcuts maps
 MEASURE = for script in $(1); do OMP_NUM_THREADS=1 $(BIN)/python -W ignore experiments/$$script.py || exit 1; done
 numbers: .venv/.ready
@@ -117,7 +117,7 @@ numbers: .venv/.ready
 
 # Everything that depends on the simulator: weights, points, numbers, texts, figures. Half a day.
 again: .venv/.ready
-	@rm -rf build/weights
+	@rm -rf build/weights build/experiments
 	@$(MAKE) weights
 	@rm -f experiments/results/*.csv
 	@$(MAKE) numbers

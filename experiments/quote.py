@@ -26,6 +26,7 @@ from typing import NamedTuple
 import audit
 import beam
 import dcmtk
+import effusion
 import folds
 import gate
 import maps
@@ -38,7 +39,7 @@ ROOT = HERE.parent
 SENTENCES = HERE / "quotes.toml"
 SCRIPTS: dict[str, ModuleType] = {
     script.__name__: script
-    for script in (audit, beam, dcmtk, folds, gate, maps, recipe, shortcuts, weights)
+    for script in (audit, beam, dcmtk, effusion, folds, gate, maps, recipe, shortcuts, weights)
 }
 COMMENT = re.compile(r"<!-- from experiments/(\w+)\.py: (\w+) -->\n*((?:\|.*(?:\n|$))*)")
 PLACE = re.compile(r"\{(\w+)\.(\w+)\}")

@@ -118,6 +118,7 @@ from .lr import LRRange as LRRange
 from .finetune import fine_tune as fine_tune
 from .finetune import show_curves as show_curves
 from .stats import auroc_interval as auroc_interval
+from .stats import difference_interval as difference_interval
 from .stats import mean_interval as mean_interval
 from .stats import paired_difference as paired_difference
 from .stats import predictive_intervals as predictive_intervals
@@ -138,6 +139,7 @@ from .evaluate import score as score
 from .evaluate import show_calibration as show_calibration
 from .evaluate import show_predictions as show_predictions
 from .evaluate import show_scores as show_scores
+from .evaluate import threshold_for as threshold_for
 from .crossval import baselines as baselines
 from .crossval import cross_validate as cross_validate
 from .crossval import score_seeds as score_seeds
@@ -211,6 +213,7 @@ from .widgets import MapFrames as MapFrames
 from .widgets import quiz as quiz
 from .widgets import read_blind as read_blind
 from .widgets import threshold_explorer as threshold_explorer
+from .widgets import WRAPPED_OPTIONS as WRAPPED_OPTIONS
 from .sim import KEV as KEV
 from .sim import MU as MU
 from .sim import spectrum as spectrum
@@ -231,5 +234,9 @@ from .pretrain import make_other_points as make_other_points
 from .pretrain import pretrain as pretrain
 from .check import check_setup as check_setup
 from .organise import organise as organise
+from .final import final_quiz as final_quiz
+from .final import QUIZ_QUESTIONS as QUIZ_QUESTIONS
+from .final import QuizMarks as QuizMarks
+from .final import QuizQuestion as QuizQuestion
 
 __version__: str

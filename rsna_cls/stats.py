@@ -4,13 +4,15 @@
 
 # %% auto #0
 __all__ = ['wilson', 'auroc_interval', 'predictive_value', 'proportion', 'mean_interval', 'predictive_intervals',
-           'paired_difference']
+           'paired_difference', 'difference_interval']
 
 # %% ../nbs/12_stats.ipynb #592737b6
+from collections.abc import Mapping
 from numbers import Real
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.stats import binomtest, bootstrap, norm
@@ -241,3 +243,31 @@ def paired_difference(
         high=float(difference + up),
         p=float(p),
     )
+
+# %% ../nbs/12_stats.ipynb #bb59c3f8
+def _value_in_interval(
+    measure: Mapping | pd.Series,  # value, low, high
+) -> tuple[float, float, float]:  # the same
+    "A measured value and the ends of its interval; raises ValueError."
+    try:
+        value, low, high = (float(measure[name]) for name in ("value", "low", "high"))
+    except (TypeError, ValueError, LookupError):
+        raise ValueError(
+            "give a row of a table of scores, or what proportion returns: value, low and high"
+        ) from None
+    if not np.isnan([value, low, high]).any() and not low <= value <= high:
+        raise ValueError(f"{value} does not lie in its own interval, from {low} to {high}")
+    return value, low, high
+
+
+def difference_interval(
+    first: Mapping | pd.Series,  # value, low, high: from `proportion`, or a row of a score's table
+    second: Mapping | pd.Series,  # the same measure of other films
+) -> dict[str, float]:  # difference (first − second), low, high; nan if one of the values is
+    "How much two measures of different films differ, with a 95 % interval; raises ValueError."
+    value, low, high = _value_in_interval(first)
+    other, other_low, other_high = _value_in_interval(second)
+    difference = value - other
+    down = np.hypot(value - low, other_high - other)
+    up = np.hypot(high - value, other - other_low)
+    return dict(difference=difference, low=float(difference - down), high=float(difference + up))

@@ -22,6 +22,7 @@ import audit
 import beam
 import common
 import dcmtk
+import effusion
 import folds
 import gate
 import maps
@@ -244,6 +245,59 @@ def test_audit(toy, tmp_path, monkeypatch):
     assert (one.found, one.n) == (0, 6)
 
 
+@pytest.mark.slow(seconds=20)
+def test_effusion(tmp_path, monkeypatch):
+    monkeypatch.setattr(effusion, "TRIALS", tmp_path / "trials")
+    sizes = dict(EXAM=(4, 4), LOCAL=(2, 2), VALIDATION=(2, 2), MOST=8, THEIRS=4, MAPPED=2)
+    for name, size in {**sizes, "WEEKS": 5, "WEEK": 3}.items():
+        monkeypatch.setattr(effusion, name, size)
+    networks = {
+        effusion.LESSON: effusion.Made(8, is_asked_everywhere=True),
+        "one label in ten wrong": effusion.Made(8, flipped=0.5),
+        "their films added": effusion.Made(4, theirs=4),
+    }
+    monkeypatch.setattr(effusion, "NETWORKS", networks)
+    arguments = ("--networks", *networks, "--seeds", "0", "--size", "48")
+    made = run(effusion, tmp_path, *arguments)
+    assert len(made["effusion"]) == 4 + 2 + 2  # the lesson's network is asked everywhere
+    for row in made["effusion"]:
+        assert (row.positives, row.negatives) == (4, 4)
+        assert 0 <= row.low <= row.auroc <= row.high <= 1
+    at_home = [row for row in made["effusion_groups"] if row.hospital == effusion.HOME]
+    assert sum(row.positives for row in at_home if row.group in ("standing", "lying")) == 4
+    assert sum(row.positives for row in at_home if row.group.endswith(" effusion")) == 4
+    assert {row.films for row in made["effusion_maps"]} == {2}
+    assert all(0 <= row.alarms <= row.weeks == 5 for row in made["effusion_watch"])
+    forbid(effusion, "train", monkeypatch)
+    assert str(run(effusion, tmp_path, *arguments)) == str(made)
+
+
+def test_what_a_network_learns_effusions_from(tmp_path, monkeypatch):
+    "As many films as asked for, about as many wrong labels, and no film that is asked about."
+    monkeypatch.setattr(effusion, "TRIALS", tmp_path / "trials")
+    monkeypatch.setattr(effusion, "VALIDATION", (2, 2))
+    monkeypatch.setattr(effusion, "MOST", 60)
+    how = effusion.Made(40, flipped=0.5, theirs=4)
+    course = effusion.course_for(how, 0, 32, tmp_path / "course")
+    films = [*(course / "train").rglob("*.png")]
+    ours = [film for film in films if not film.name.startswith("their_")]
+    assert (len(ours), len(films)) == (40, 44)
+    true_labels = [film.stem.rstrip("0123456789").replace("_", " ") for film in ours]
+    n_wrong = sum(film.parent.name != label for film, label in zip(ours, true_labels, strict=True))
+    assert 10 <= n_wrong <= 30
+    assert len([*(course / "val").rglob("*.png")]) == 4
+
+    # Not a single film of an examination, and the other hospital's films are from there.
+    monkeypatch.setattr(effusion, "EXAM", (30, 30))
+    learned = {film.read_bytes() for film in course.rglob("*.png")}
+    for hospital in (effusion.HOME, effusion.ELSEWHERE):
+        asked = {film.read_bytes() for film in effusion.exam(hospital, 32).rglob("*.png")}
+        assert len(asked) > 60 and not learned & asked
+    (there,) = (tmp_path / "trials/effusion films").glob(f"{effusion.ELSEWHERE} 2000*")
+    from_there = {film.read_bytes() for film in there.rglob("*.png")}
+    assert from_there == {film.read_bytes() for film in films if film not in ours}
+
+
 @pytest.mark.slow(seconds=3)
 def test_beam(tmp_path):
     rows = run(beam, tmp_path, "--size", "64")["beam"]
@@ -334,7 +388,9 @@ def test_committed_csv(name):
     assert rows == sorted(rows, key=table.key_of)
 
 
-@pytest.mark.parametrize("script", [recipe, folds, maps], ids=lambda script: script.__name__)
+@pytest.mark.parametrize(
+    "script", [recipe, folds, maps, effusion], ids=lambda script: script.__name__
+)
 def test_every_run_that_is_published_is_there(script):
     published = script.QUESTION.options([])
     assert script.TABLES[-1].done(RESULTS) == set(script.keys(published))
@@ -391,7 +447,7 @@ def test_every_committed_csv_has_a_script():
 def test_every_number_is_quoted(made_up):
     quoted = {name for sentence in quote.sentences() for name in sentence.names}
     # The card's table takes some of recipe's, and lesson 05 says some of beam's in words.
-    for script in (audit, folds, gate, maps, shortcuts, weights):
+    for script in (audit, effusion, folds, gate, maps, shortcuts, weights):
         for name in script.numbers(made_up):
             assert (script.__name__, name) in quoted
 
@@ -550,6 +606,37 @@ def made_up_maps(folder):
                     values = (0.5 + film / 10, 0.4, 0.9, film % 2)
                     rows.append(maps.Heat(network, 0, *question, *line, film, *values))
         maps.HEAT.keep(folder, rows)
+
+
+def made_up_effusion(folder):
+    for name, how in effusion.NETWORKS.items():
+        for seed in (0, 1, 42):
+            for hospital in effusion.hospitals_of(how):
+                area = (0.8 - len(hospital) / 100, 0.5, 0.9, 0.1 + seed / 1000)
+                called = (0.2, 80 + seed, 60, 0.1, 90, 20 + seed)
+                row = effusion.Answers(name, seed, hospital, 130, 120, *area, *called, MADE)
+                effusion.ANSWERS.keep(folder, [row])
+    for seed in (0, 1, 42):
+        rows, watched = [], []
+        for hospital in effusion.HOSPITALS:
+            for kind in ("small effusion", "standing", "lying"):
+                rows.append(
+                    effusion.Group(
+                        seed, hospital, kind, 50, 30 + seed % 9, 50, 20, 0.7, 0.6, 0.8, MADE
+                    )
+                )
+            for what in ("share called positive", "mean grey"):
+                alarms = 10 + seed + len(hospital)
+                watched.append(effusion.Watch(seed, hospital, what, 1000, alarms, MADE))
+        effusion.GROUPS.keep(folder, rows)
+        effusion.WATCH.keep(folder, watched)
+        shown = []
+        for network in (effusion.LESSON, "before training"):
+            for block in (-1, -2):
+                shown.append(
+                    effusion.Maps(seed, network, block, 100, 0.06, 0.05, 0.07, 0.04, 9, MADE)
+                )
+        effusion.MAPS.keep(folder, shown)
 
 
 def made_up_audit(folder):

@@ -69,7 +69,7 @@ def test_a_figure_is_as_the_script_draws_it(name):
 
 
 def test_figures_load_quickly():
-    assert sum(path.stat().st_size for path in own_pictures()) < 600_000
+    assert sum(path.stat().st_size for path in own_pictures()) < 650_000
 
 
 def test_the_elbow_is_mistaken_and_turned_away():

@@ -311,6 +311,30 @@ def test_inside_the_network(tmp_path):
         assert abs(float(by_hand) - float(networks)) < 0.001
 
 
+@pytest.mark.slow(seconds=60)
+def test_a_clinical_question(tmp_path):
+    """Lesson 07 and its folded code at a small size.
+
+    The test films are counted by kind, and the report says what the cells before it found."""
+    done, n_blocks = run_with_blocks(tmp_path, "07_a_clinical_question")
+    printed = outputs(done, "stdout")
+    assert n_blocks >= 6
+    check_figures(done, 7)
+    assert re.search(r"fall -?0\.\d+ \(-?0\.\d+ to -?0\.\d+\)", printed)
+
+    tables = [html for html in outputs(done, "text/html") if "others cleared" in html]
+    assert len(tables) == 2  # at home and elsewhere
+    sizes = re.findall(r"<th>(?:small|medium|large) effusions</th>\s*<td>\d+ of (\d+)", tables[0])
+    assert sum(map(int, sizes)) == 12
+
+    (report,) = [html for html in outputs(done, "text/html") if "CLAIM 3" in html]
+    cut = re.search(r"nine in ten have (0\.\d+) or more", printed)[1]
+    assert re.search(rf"threshold \(26\)</th><td[^>]*>{cut}, which", report)
+    assert "24 simulated films from home" in report
+    sensitivities = re.findall(r"sensitivity (\d\.\d\d) \(", report)
+    assert len(sensitivities) == 3  # internal and external testing, acceptance test
+
+
 @pytest.mark.slow(seconds=40)
 def test_your_own_films(tmp_path):
     """Lesson 08 and its folded code at a small size.

@@ -14,9 +14,9 @@ from random import Random
 
 import numpy as np
 from fastai.vision.all import Learner, no_random
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageColor, ImageDraw, ImageFont, ImageOps
 from PIL.PngImagePlugin import PngInfo
-from scipy.ndimage import sobel
+from scipy.ndimage import binary_erosion, sobel
 
 from rsna_cls import (
     Gate,
@@ -49,6 +49,7 @@ SIZES = {
     "lesson_04": (480, 300),
     "lesson_05": (480, 300),
     "lesson_06": (480, 300),
+    "lesson_07": (480, 300),
     "lesson_08": (480, 300),
 }
 STEP = 4  # between the shades that are kept
@@ -349,6 +350,21 @@ def sixth_lesson() -> Figure:
     return Figure(pair("lesson_06", shown, ["film", "edges in it"], [BRIGHT, BRIGHT]), alt)
 
 
+def seventh_lesson() -> Figure:
+    "A chest with an effusion, and the same with a line around the fluid."
+    size = (2 * HALF[0], 2 * HALF[1])
+    fluid = dict(effusion=[0.0, 0.45], devices=False, marks=False, erect=True)
+    film = simulate_film("chest", 62, size, **fluid)
+    mask = film.masks["effusion"]
+    edge = mask & ~binary_erosion(mask, iterations=6)
+    colours = np.asarray(film.image.convert("RGB"))
+    outlined = np.where(edge[..., None], ImageColor.getrgb(ORANGE), colours)
+    second = Image.fromarray(outlined.astype(np.uint8)).resize(HALF)
+    alt = "A chest; and the same with a line around the fluid that a network is to find."
+    words = ["effusion?", "effusion"]
+    return Figure(pair("lesson_07", [grey(film.image, HALF), second], words, [BRIGHT, ORANGE]), alt)
+
+
 def eighth_lesson() -> Figure:
     "An abdomen with an invented name in its pixels, and the same with the name covered."
     size = (2 * HALF[0], 2 * HALF[1])
@@ -376,6 +392,7 @@ def figures() -> dict[str, Figure]:
         "lesson_04": fourth_lesson(gate, course),
         "lesson_05": fifth_lesson(),
         "lesson_06": sixth_lesson(),
+        "lesson_07": seventh_lesson(),
         "lesson_08": eighth_lesson(),
     }
 

@@ -75,6 +75,7 @@ LESSON_RUNS = [
     Lesson("04_where_it_ends", dict(films="simulated", size=48, folds=2), figures=8),
     Lesson("05_how_a_film_is_made", dict(size=128), figures=12),
     Lesson("06_inside_the_network", dict(films="simulated", size=64), figures=11),
+    Lesson("07_a_clinical_question", dict(train_films=24, test_films=24, size=48), figures=7),
     Lesson("08_your_own_films", dict(patients=20, size=48), figures=9),
 ]
 
