@@ -45,6 +45,8 @@ def printed(notebook, name="stdout"):
 # Each of these shows controls; the call that does the same without them.
 PLAIN_TWINS = {
     "quiz(": ", choice=",
+    "final_quiz(": "final_quiz(mine)",
+    "read_blind(": "answers=mine",
     "cam_explorer(": "show_cam(",
     "augment_explorer(": "show_augmented(",
     "widgets.HBox(": "simulate_film(",
@@ -55,7 +57,8 @@ def missing_twins(notebook):
     "Calls that show controls, and have no plain twin within two cells of them."
     missing = []
     for i, cell in enumerate(notebook.cells):
-        shown = [call for call in PLAIN_TWINS if call in cell.source]
+        calls = re.findall(r"[\w.]+\(", cell.source)
+        shown = [call for call in PLAIN_TWINS if call in calls]
         if cell.cell_type != "code" or not shown:
             continue
         nearby = notebook.cells[max(i - 2, 0) : i] + notebook.cells[i + 1 : i + 3]
