@@ -1,4 +1,4 @@
-# demo · test · check · style · gpu · colab · versions · bench · fuzz · lab · site · wheel · weights · numbers · again · docs · address · figures · clean    (each sets .venv up by itself when it is missing or stale)
+# demo · test · check · style · gpu · colab · versions · bench · fuzz · lab · site · try · page · wheel · weights · numbers · again · docs · address · figures · clean    (each sets .venv up by itself when it is missing or stale)
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
@@ -6,7 +6,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONPATH
 
-.PHONY: help demo test check style gpu colab versions bench fuzz lab site wheel weights numbers again docs address figures clean .venv
+.PHONY: help demo test check style gpu colab versions bench fuzz lab site try page wheel weights numbers again docs address figures clean .venv
 .DEFAULT_GOAL := help
 
 help:
@@ -21,6 +21,8 @@ help:
 	@echo "make fuzz    damaged films of every kind for ten minutes (SECONDS=60: one), until one is neither read nor refused; needs Linux"
 	@echo "make lab     open the lessons in JupyterLab"
 	@echo "make site    the home page and the executed lessons as web pages in build/site"
+	@echo "make try     the network that comes with the course as a page, build/try.html: open it, and drop a film on it"
+	@echo "make page    build the page that a network is saved into, from page/ into rsna_cls/template; needs Node.js and npm"
 	@echo "make wheel   the library as one file in dist, to put beside a lesson in Colab or on Kaggle"
 	@echo "make weights make both sets of embedded weights anew, in build/weights, and the gate's points; two hours on two processors; interrupted, it goes on where it was"
 	@echo "make numbers measure again what is missing from experiments/results, and write it into the texts; about two hours on two processors"
@@ -93,6 +95,13 @@ lab: .venv/.ready
 
 site: .venv/.ready
 	@$(BIN)/python tools/website.py
+
+try: .venv/.ready
+	@mkdir -p build && $(BIN)/python -W ignore tools/ready.py build/try.html
+
+# The template that `save_page` fills. Needs Node.js and npm; those who only use the library do not.
+page: .venv/.ready
+	@$(BIN)/python tools/page.py
 
 wheel: .venv/.ready
 	@rm -rf dist build/lib; $(BIN)/python -m build --wheel --no-isolation > .venv/wheel.log 2>&1 || { tail -n 20 .venv/wheel.log; exit 1; }

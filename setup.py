@@ -73,7 +73,7 @@ setup(
     keywords=cfg["keywords"].split(),
     python_requires=f">={cfg['min_python']}",
     packages=find_packages(include=["rsna_cls", "rsna_cls.*"]),
-    package_data={"rsna_cls": ["*.pyi", "py.typed", "weights/*"]},
+    package_data={"rsna_cls": ["*.pyi", "py.typed", "weights/*", "template/*"]},
     cmdclass={"build_py": WithFilms},
     install_requires=cfg["requirements"].split(),
     extras_require=extras,

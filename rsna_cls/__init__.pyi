@@ -111,6 +111,7 @@ from .learner import weights_digest as weights_digest
 from .saved import export_onnx as export_onnx
 from .saved import gate_digest as gate_digest
 from .saved import load_model as load_model
+from .saved import model_card as model_card
 from .saved import read_model as read_model
 from .saved import save_model as save_model
 from .lr import find_lr as find_lr
@@ -190,6 +191,7 @@ from .audit import audit as audit
 from .audit import show_audit as show_audit
 from .gate import film_points as film_points
 from .gate import Gate as Gate
+from .gate import GateParts as GateParts
 from .gate import OTHER_POINTS as OTHER_POINTS
 from .gate import PICTURES as PICTURES
 from .gate import show_gate as show_gate
@@ -238,5 +240,6 @@ from .final import final_quiz as final_quiz
 from .final import QUIZ_QUESTIONS as QUIZ_QUESTIONS
 from .final import QuizMarks as QuizMarks
 from .final import QuizQuestion as QuizQuestion
+from .page import save_page as save_page
 
 __version__: str

@@ -21,7 +21,7 @@ from nbconvert.filters import markdown2html
 
 from conftest import HERE, RAMP, make_dicom
 
-SKIPPED = {"build", "dist", "__pycache__"}
+SKIPPED = {"build", "dist", "node_modules", "__pycache__"}
 FORMS = sorted((HERE / ".github/ISSUE_TEMPLATE").glob("[0-9]*.yml"))
 NO_PRODUCT = (
     "This course is an independent project: it is no product of the Radiological Society of North "

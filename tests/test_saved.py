@@ -571,7 +571,7 @@ def test_scores_of_any_kind(learn, course, kind):
     result = score(predict(learn, course / "val"), positive="chest")
     odd = dict(a=float("nan"), b=[np.float32("inf")], c=np.arange(2), d=("x", None, True))
     given = dict(Score=result, table=result.table, dict={"accuracy": 1}, odd=odd)[kind]
-    card = json.loads(json.dumps(saved._make_card(learn, scores=given), allow_nan=False))
+    card = json.loads(json.dumps(saved.model_card(learn, scores=given), allow_nan=False))
     if kind == "dict":
         assert card["scores"] == {"accuracy": 1}
     elif kind == "odd":

@@ -15,7 +15,12 @@ from conftest import HERE
 sys.path.insert(0, str(HERE / "tools"))
 import systems
 
-MADE = {"build", "dist", "my_model"}  # and whatever is hidden, but for what is listed below
+MADE = {
+    "build",
+    "dist",
+    "my_model",
+    "my_network.html",
+}  # and whatever is hidden, but for what is listed below
 HIDDEN = {".ci", ".gitattributes", ".github", ".gitignore", ".pre-commit-config.yaml"}
 
 
@@ -27,6 +32,8 @@ def committed():
             continue
         yield path
         for inner in path.rglob("*"):
+            if "node_modules" in inner.parts:  # what the page's source is built with
+                continue
             names = inner.relative_to(HERE).parts
             if not {"__pycache__", ".ipynb_checkpoints", ".DS_Store"} & set(names):
                 yield inner

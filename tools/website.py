@@ -22,6 +22,7 @@ from bs4 import BeautifulSoup
 
 from docs import Address, read_settings
 from pages import as_html, as_read, execute, title_of
+from ready import write_ready_page
 
 HERE = Path(__file__).resolve().parents[1]
 HOME = HERE / "nbs/index.ipynb"
@@ -259,6 +260,9 @@ def main() -> None:
     found = problems(site)
     if found:
         sys.exit("The site has faults:\n" + "\n".join(found))
+    write_ready_page(
+        site / "try.html"
+    )  # not one of those that are checked: it has tests of its own
     sizes = [file.stat().st_size for file in site.rglob("*") if file.is_file()]
     minutes = (time.time() - started) / 60
     print(

@@ -29,20 +29,26 @@ from torch import nn
 
 from rsna_cls import (
     KINDS,
+    Gate,
     cam_atlas,
     dataloaders,
+    embedded_learner,
     fetch_data,
     film_files,
     film_learner,
     film_tfms,
     fine_tune,
     grad_cam,
+    load_film,
+    predict,
     pretrained_resnet18,
+    save_page,
     simulate_film,
 )
 
 ROUNDS = 9
 SIZE = 224  # px
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 
 
 def cpu_seconds(candidate):
@@ -256,3 +262,53 @@ def test_start_up(capsys):
                 subprocess.run([sys.executable, "-W", "ignore", "-c", line], check=True)
                 times.append(time.perf_counter() - started)
             print(f"{line:32}{statistics.median(times):8.2f}")
+
+
+def test_page(tmp_path, capsys):
+    "A saved page in Chromium beside PyTorch, one thread each; wall time."
+    playwright = pytest.importorskip("playwright.sync_api")
+    if not os.path.exists(CHROMIUM):
+        pytest.skip("needs Chromium")
+    torch.set_num_threads(1)
+    with contextlib.redirect_stdout(io.StringIO()):
+        course = fetch_data("simulated")
+        learn = embedded_learner()
+        gate = Gate.fit(course)
+        page = save_page(learn, tmp_path / "page.html", gate=gate)
+    film = film_files(course / "test")[0]
+    ask = """async ([greys, width, height, question]) => {
+        const film = { width, height, greys: Uint8Array.from(greys) };
+        const started = performance.now();
+        await rsna_cls.engine[question](film);
+        return performance.now() - started;
+    }"""
+    image = load_film(film)
+    greys = list(image.tobytes())
+
+    def seconds(candidate):
+        started = time.perf_counter()
+        candidate()
+        return time.perf_counter() - started
+
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        window = browser.new_page()
+        window.goto(page.as_uri())
+        window.evaluate("rsna_cls.engine.ready()")
+        times = {name: [] for name in ("ask", "askGate", "predict", "score")}
+        for _ in range(ROUNDS + 1):
+            for question in ("ask", "askGate"):
+                values = [greys, image.width, image.height, question]
+                times[question].append(window.evaluate(ask, values) / 1000)
+            times["predict"].append(seconds(lambda: predict(learn, [image])))
+            times["score"].append(seconds(lambda: gate.score([image])))
+        browser.close()
+
+    medians = {name: statistics.median(values[1:]) for name, values in times.items()}
+    network = medians["ask"] / medians["predict"]
+    of_gate = medians["askGate"] / medians["score"]
+    with capsys.disabled():
+        print(
+            f"\npage: network {1000 * medians['ask']:.0f} ms, {network:.1f} times PyTorch; "
+            f"gate {1000 * medians['askGate']:.0f} ms, {of_gate:.1f} times; n = {ROUNDS}"
+        )
