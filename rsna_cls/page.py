@@ -412,7 +412,6 @@ def save_page(
         last_layer = learn.model[1][-1]
         data = dict(
             format=_FORMAT,
-            title=str(title or f"{' or '.join(classes)}?"),
             classes=classes,
             positive=0 if positive is None else classes.index(class_called(positive, classes)),
             size=card["size"],
@@ -435,7 +434,7 @@ def save_page(
 
     json_block = f'<script type="application/json" id="data">{_script_json(data)}</script>'
     page = _part("page.html").decode()
-    page = page.replace("<!--TITLE-->", escape(data["title"]))
+    page = page.replace("<!--TITLE-->", escape(str(title or f"{' or '.join(classes)}?")))
     page = page.replace("<!--DATA-->", "\n".join([json_block, *blocks]))
     with new_file(path, BadModel) as file:
         file.write_bytes(page.encode("utf-16"))  # with its byte order mark

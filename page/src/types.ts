@@ -69,7 +69,6 @@ export interface Example {
 /** What `save_page` writes into the page, as JSON. */
 export interface PageData {
   format: "rsna_cls page 1";
-  title: string;
   classes: string[]; // in the order of the network's outputs
   positive: number; // the class whose probability the threshold is about, from 0
   size: number; // side of the square films are squeezed to (px)

@@ -15,16 +15,16 @@ const FILM = filmOf([
 ]);
 
 test("films are mirrored, inverted and rotated", () => {
-  assert.deepEqual(edit.mirrored(FILM), filmOf([[3, 2, 1], [6, 5, 4]]));
-  assert.deepEqual(edit.inverted(FILM), filmOf([[254, 253, 252], [251, 250, 249]]));
-  assert.deepEqual(edit.rotatedLeft(FILM), filmOf([[3, 6], [2, 5], [1, 4]]));
-  assert.deepEqual(edit.rotatedRight(FILM), filmOf([[4, 1], [5, 2], [6, 3]]));
+  assert.deepEqual(edit.EDITS.mirror.apply(FILM), filmOf([[3, 2, 1], [6, 5, 4]]));
+  assert.deepEqual(edit.EDITS.invert.apply(FILM), filmOf([[254, 253, 252], [251, 250, 249]]));
+  assert.deepEqual(edit.EDITS.left.apply(FILM), filmOf([[3, 6], [2, 5], [1, 4]]));
+  assert.deepEqual(edit.EDITS.right.apply(FILM), filmOf([[4, 1], [5, 2], [6, 3]]));
 });
 
 test("what is done twice, or there and back, changes nothing", () => {
-  assert.deepEqual(edit.mirrored(edit.mirrored(FILM)), FILM);
-  assert.deepEqual(edit.inverted(edit.inverted(FILM)), FILM);
-  assert.deepEqual(edit.rotatedLeft(edit.rotatedRight(FILM)), FILM);
+  assert.deepEqual(edit.EDITS.mirror.apply(edit.EDITS.mirror.apply(FILM)), FILM);
+  assert.deepEqual(edit.EDITS.invert.apply(edit.EDITS.invert.apply(FILM)), FILM);
+  assert.deepEqual(edit.EDITS.left.apply(edit.EDITS.right.apply(FILM)), FILM);
 });
 
 test("a film for the screen has the mean greys", () => {

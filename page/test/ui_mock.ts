@@ -76,7 +76,6 @@ function validated(): PageData["validated"] {
 
 const data: PageData = {
   format: "rsna_cls page 1",
-  title: "chest or abd?",
   classes: ["chest", "abd"],
   positive: 0,
   size: SIZE,

@@ -1,44 +1,6 @@
 // What the buttons do to a film.
+import { invert, mirror, rotate270, rotate90 } from "../film/pillow.ts";
 import type { Film } from "../types.ts";
-
-/** A film of given sides whose every pixel is taken from a place of another one. */
-function rearranged(
-  film: Film,
-  width: number,
-  height: number,
-  placeOf: (row: number, column: number) => number,
-): Film {
-  const greys = new Uint8Array(width * height);
-  for (let row = 0; row < height; row += 1) {
-    for (let column = 0; column < width; column += 1) {
-      greys[row * width + column] = film.greys[placeOf(row, column)];
-    }
-  }
-  return { width, height, greys };
-}
-
-/** Left for right. */
-export function mirrored(film: Film): Film {
-  const { width, height } = film;
-  return rearranged(film, width, height, (row, column) => (row + 1) * width - 1 - column);
-}
-
-/** Black for white. */
-export function inverted(film: Film): Film {
-  return { ...film, greys: film.greys.map((grey) => 255 - grey) };
-}
-
-/** A quarter turn against the clock. */
-export function rotatedLeft(film: Film): Film {
-  const { width, height } = film;
-  return rearranged(film, height, width, (row, column) => (column + 1) * width - 1 - row);
-}
-
-/** A quarter turn with the clock. */
-export function rotatedRight(film: Film): Film {
-  const { width, height } = film;
-  return rearranged(film, height, width, (row, column) => (height - 1 - column) * width + row);
-}
 
 /** A change that a button makes, and what it is called. */
 export interface Edit {
@@ -48,10 +10,10 @@ export interface Edit {
 
 /** The buttons, by the last part of their id. */
 export const EDITS: Record<string, Edit> = {
-  mirror: { name: "mirrored", apply: mirrored },
-  invert: { name: "inverted", apply: inverted },
-  left: { name: "rotated left", apply: rotatedLeft },
-  right: { name: "rotated right", apply: rotatedRight },
+  mirror: { name: "mirrored", apply: mirror },
+  invert: { name: "inverted", apply: invert },
+  left: { name: "rotated left", apply: rotate90 },
+  right: { name: "rotated right", apply: rotate270 },
 };
 
 /** A film no larger than a side, for the screen: every pixel the mean of those it stands for. */
