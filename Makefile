@@ -51,7 +51,8 @@ demo: .venv/.ready
 
 # As many tests at a time as there are processors, four at most: each takes about 2 GB of memory.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(os.cpu_count() or 1, 4))')
-PYTEST = $(BIN)/python -m pytest tests --ignore tests/bench -n $(WORKERS)
+# A worker that dies, as does one whose test hangs (pyproject.toml), ends the run: it says which.
+PYTEST = $(BIN)/python -m pytest tests --ignore tests/bench -n $(WORKERS) --max-worker-restart 0
 
 test: style
 	@echo "Checking everything …"

@@ -35,11 +35,11 @@ function allowed(text) {
   return `'sha256-${createHash("sha256").update(text, "utf8").digest("base64")}'`;
 }
 
-/** The rule that the browser holds the page to: this program, this style, and no connection. */
-function policy(main, style) {
+/** The rule that the browser holds the page to: these programs, this style, and no connection. */
+function policy(early, main, style) {
   return [
     "default-src 'none'",
-    `script-src ${allowed(main)} 'wasm-unsafe-eval'`,
+    `script-src ${allowed(early)} ${allowed(main)} 'wasm-unsafe-eval'`,
     `style-src ${allowed(style)}`,
     "img-src data: blob:",
     "worker-src blob:",
@@ -77,15 +77,20 @@ function filled(text, mark, content) {
 }
 
 const style = readFileSync("src/ui/style.css", "utf8").trim();
+const early = await bundled("src/early.ts");
 const main = await bundled("src/main.ts");
 const worker = await bundled("src/network/worker.ts");
-const rule = `<meta http-equiv="Content-Security-Policy" content="${policy(main, style)}">`;
+const rule = policy(early, main, style);
+const head = [
+  `<meta http-equiv="Content-Security-Policy" content="${rule}">`,
+  `<script>${early}</script>`,
+];
 const programs = [
   `<script type="text/plain" id="worker">${worker}</script>`,
   `<script>${main}</script>`,
 ];
 let page = readFileSync("src/ui/page.html", "utf8");
-page = filled(page, "<!--POLICY-->", rule);
+page = filled(page, "<!--HEAD-->", head.join("\n"));
 page = filled(page, "<!--STYLE-->", `<style>${style}</style>`);
 page = filled(page, "<!--SCRIPT-->", programs.join("\n"));
 writeFileSync(join(folder, "page.html"), page);

@@ -108,6 +108,7 @@ from .learner import tensors_of as tensors_of
 from .learner import TrainingRecord as TrainingRecord
 from .learner import unwrapped as unwrapped
 from .learner import weights_digest as weights_digest
+from .saved import check_is_of as check_is_of
 from .saved import export_onnx as export_onnx
 from .saved import gate_digest as gate_digest
 from .saved import load_model as load_model

@@ -32,12 +32,10 @@ from .film import expanded_path
 from .gate import Gate
 from rsna_cls.learner import (
     BadModel,
-    film_size,
     pretrained_resnet18,
     sole_use,
-    weights_digest,
 )
-from .saved import model_card
+from .saved import check_is_of, model_card
 from .sim.films import simulate_film
 from .sim.patients import KINDS
 from .writing import new_file
@@ -145,6 +143,21 @@ _EXAMPLE_SIDE = 160  # longer side of an example (px)
 _EXAMPLE_SEED = 3
 
 
+def _spoken(
+    name: str,  # of a class or a kind of film
+) -> str:
+    "A name as one says it."
+    return "abdomen" if name == "abd" else name.replace("_", " ")
+
+
+def _class_names(
+    classes: list[str],  # as they are stored
+) -> list[str]:
+    "The classes as one says them, unless two would be alike; the page does the same (words.ts)."
+    spoken = [_spoken(name) for name in classes]
+    return spoken if len(set(spoken)) == len(spoken) else classes
+
+
 @lru_cache(None)
 def _example(
     kind: str,  # one of `KINDS`
@@ -157,7 +170,7 @@ def _example(
     return dict(
         name=kind,
         source=f"data:image/jpeg;base64,{letters}",
-        description=f"A simulated film: {kind.replace('_', ' ')}",
+        description=f"A simulated film: {_spoken(kind)}",
     )
 
 
@@ -179,50 +192,38 @@ class _Judged(NamedTuple):
     films: list[dict]  # truth and probabilities of each, as the page takes them
 
 
-def _validation_predictions(learn: Learner) -> pd.DataFrame | None:  # None: it has no films
+def _validation_predictions(
+    learn: Learner,
+) -> pd.DataFrame | None:  # None: it has no films, or nothing says what they are
     "What a learner says of its own validation films."
     films = list(learn.dls.valid_ds.items)
-    return predict(learn, films) if films else None
-
-
-def _check_are_its_own(
-    predictions: pd.DataFrame,  # from `predict`
-    learn: Learner,
-) -> None:
-    "Raise `BadModel` unless a table says that it holds this learner's answers, as it is now."
-    measured_with = predictions.attrs
-    if "weights" not in measured_with:
-        raise BadModel(
-            "it cannot be told whose answers these are, as after a CSV: give the table as "
-            "predict(learn, films) returns it, or leave it out"
-        )
-    if measured_with["weights"] != weights_digest(learn.model.state_dict()):
-        raise BadModel(
-            "these predictions are not by these weights, so they say nothing of this network: "
-            "give predict(learn, films), or leave them out"
-        )
-    size = film_size(learn.dls)
-    if measured_with.get("size", size) != size:
-        raise BadModel(
-            f"these predictions are about films of {measured_with['size']} pixels, and the "
-            f"learner's films have {size} now: call predict again"
-        )
+    table = predict(learn, films) if films else None
+    return table if table is not None and table["truth"].notna().any() else None
 
 
 def _judged(
     learn: Learner,
+    card: dict[str, Any],  # from `model_card`
     predictions: pd.DataFrame | None,  # from `predict`; None: of the validation films
+    predicted: str | None,  # what these films are
 ) -> _Judged:
     "The temperature and the counts of a page; raises `BadModel` or ValueError."
-    name = "films with a known truth"
+    predicted = predicted or (
+        "validation films" if predictions is None else "films with a known truth"
+    )
     if predictions is None:
         predictions = _validation_predictions(learn)
-        name = "validation films"
     if predictions is None:
-        return _Judged(1.0, "", name, [])
+        return _Judged(1.0, "", predicted, [])
     known, _ = known_films(predictions)
-    _check_are_its_own(predictions, learn)
-    classes = [str(name) for name in learn.dls.vocab]
+    if "weights" not in predictions.attrs:
+        raise BadModel(
+            "it cannot be told whose answers these are, as after a CSV: give the table as "
+            "predict(learn, films) returns it, or leave it out"
+        )
+    remedy = "give predict(learn, films), or leave it out"
+    check_is_of(predictions, card["weights"], card["size"], remedy)
+    classes = card["classes"]
     n_wrong = int((known["truth"] != known["prediction"]).sum())
     temperature = 1.0
     words = (
@@ -241,7 +242,7 @@ def _judged(
     for truth, probabilities in zip(known["truth"], scaled, strict=True):
         rounded = [round(float(share), 6) for share in probabilities]
         films.append(dict(truth=classes.index(truth), probabilities=rounded))
-    return _Judged(temperature, words, name, films)
+    return _Judged(temperature, words, predicted, films)
 
 # %% ../nbs/31_page.ipynb #b1e00af4
 def _card_rows(
@@ -249,24 +250,22 @@ def _card_rows(
     notes: Mapping[str, str] | None,  # what else there is to say
 ) -> list[tuple[str, str]]:  # name, value
     "What a page says of its network, in words."
-    unknown = "not known"
-    films = card.get("films")
-    epochs = card.get("epochs")
     rows = [
-        ("tells apart", ", ".join(card["classes"])),
-        ("network", "ResNet18; its map adds up to its answer, which makes it no reason"),
+        ("tells apart", ", ".join(_class_names(card["classes"]))),
+        ("network", "ResNet18; its map adds up to its score, and is no reason for it"),
         ("films are squeezed to", f"{card['size']} × {card['size']} pixels"),
-        ("training films", unknown if films is None else f"{films:,}"),
-        ("epochs, all layers", unknown if epochs is None else f"{epochs}"),
-        ("weights (SHA-256)", f"{card['weights'][:16]}…"),
     ]
+    for key, name in (("films", "training films"), ("epochs", "epochs, all layers")):
+        if card.get(key) is not None:
+            rows.append((name, f"{card[key]:,}"))
+    rows.append(("weights (SHA-256)", f"{card['weights'][:16]}…"))
     scores = card.get("scores")
     if isinstance(scores, list) and all(_is_measure(row) for row in scores):
         rows += [_score_row(measured) for measured in scores]
     elif scores is not None:
         rows.append(("scores", json.dumps(scores, ensure_ascii=False)))
     if scores is not None:
-        rows.append(("scores measured with", str(card.get("scores_from") or unknown)))
+        rows.append(("scores measured with", str(card.get("scores_from") or "not known")))
     versions = card.get("versions") or {}
     rows += [(str(name), str(value)) for name, value in (notes or {}).items()]
     rows.append(("made with", ", ".join(f"{name} {number}" for name, number in versions.items())))
@@ -397,6 +396,7 @@ def save_page(
     path: Path | str,  # file to write, which ends in .html; an earlier one is replaced
     gate: Gate | None = None,  # from `Gate.fit` or `Gate.load`; None: the page answers to any film
     predictions: pd.DataFrame | None = None,  # from `predict`; None: the learner's validation films
+    predicted: str | None = None,  # what these films are, such as "films of another hospital"
     positive: str | None = None,  # the class that the threshold is about; None: the first
     title: str | None = None,  # what stands over the page; None: the names of the classes
     notes: Mapping[str, str] | None = None,  # what else the card says: whose films, who labelled …
@@ -404,11 +404,13 @@ def save_page(
     "Write a network as one web page that opens anywhere; raises `BadModel` or ValueError."
     if gate is not None and not isinstance(gate, Gate):
         raise ValueError("gate must be a gate that knows films, as from Gate.fit(films)")
+    if not isinstance(notes, Mapping | None):
+        raise ValueError("notes are names and values, such as {'labelled by': 'two readers'}")
     path = _page_path(path)
     with sole_use(learn.model):  # another thread's training has ended, or waits
         card = model_card(learn, gate=gate)
         classes = card["classes"]
-        judged = _judged(learn, predictions)
+        judged = _judged(learn, card, predictions, predicted)
         last_layer = learn.model[1][-1]
         data = dict(
             format=_FORMAT,
@@ -434,16 +436,23 @@ def save_page(
 
     json_block = f'<script type="application/json" id="data">{_script_json(data)}</script>'
     page = _part("page.html").decode()
-    page = page.replace("<!--TITLE-->", escape(str(title or f"{' or '.join(classes)}?")))
+    names = " or ".join(_class_names(classes))
+    page = page.replace("<!--TITLE-->", escape(str(title or f"{names[:1].upper()}{names[1:]}?")))
     page = page.replace("<!--DATA-->", "\n".join([json_block, *blocks]))
     with new_file(path, BadModel) as file:
-        file.write_bytes(page.encode("utf-16"))  # with its byte order mark
+        # With its byte order mark. Half a letter, which a name may hold, becomes a question mark.
+        file.write_bytes(page.encode("utf-16", errors="replace"))
     print(
         f"{path}: {path.stat().st_size / 1e6:.0f} MB. Open it in a browser, on any computer, and "
         "drop a film on it. It holds the network's weights, and no film."
     )
     if gate is not None:
         print("Of each film that the gate knows it holds 2,304 numbers: whoever has it can tell.")
+    elif card["gate"]:
+        print(
+            "The model was saved with a gate, and this page has none: to take it along, give "
+            "gate=Gate.load(…), with the path of the model."
+        )
     return path
 
 

@@ -29,13 +29,17 @@ from rsna_cls import (
     BadModel,
     Gate,
     as_film,
+    build_learner,
     cam,
     dataloaders,
+    empty_dataloaders,
     fetch_data,
     film_files,
     film_learner,
     load_film,
+    load_model,
     predict,
+    save_model,
     save_page,
     simulate_film,
 )
@@ -76,6 +80,17 @@ def block_of(page, name):
     return zlib.decompress(packed)
 
 
+def untrained(*classes):
+    "A learner without films, from random numbers."
+    torch.manual_seed(0)
+    return build_learner(empty_dataloaders(list(classes), 96))
+
+
+def block_names(page):
+    "The names of a page's blocks."
+    return re.findall(r'id="([a-z-]+)" data-length=', text_of(page))
+
+
 class TestWriting:
     "`save_page`, without a browser."
 
@@ -99,7 +114,7 @@ class TestWriting:
         table = predict(learn, course / "val")
         with torch.no_grad():
             learn.model[1][-1].bias += 1
-        with pytest.raises(BadModel, match="not by these weights"):
+        with pytest.raises(BadModel, match="of other weights"):
             save_page(learn, tmp_path / "page.html", predictions=table)
         assert not list(tmp_path.iterdir())
 
@@ -122,8 +137,6 @@ class TestWriting:
 
     @pytest.mark.parametrize("scores", [0.93, {"mine": 1}, "good", [1, 2]])
     def test_scores_of_any_kind_stand_on_the_card(self, learn, tmp_path, scores):
-        from rsna_cls import load_model, save_model
-
         loaded = load_model(save_model(learn, tmp_path / "model", scores=scores))
         rows = dict(data_of(save_page(loaded, tmp_path / "page.html"))["card"])
         assert "scores" in rows
@@ -146,9 +159,11 @@ class TestWriting:
             save_page(learn, tmp_path / "page.html")
 
     def test_what_it_takes_along(self, learn, course, tmp_path, capsys):
+        gate = Gate.fit(course / "train")
         page = save_page(
             learn,
             tmp_path / "page.html",
+            gate=gate,
             positive="chest",
             title="<b>A & B</b>",
             notes={"labelled by": "<i>two readers</i>"},
@@ -158,14 +173,72 @@ class TestWriting:
         table = predict(learn, film_files(course / "val"))
         assert data["classes"] == list(learn.dls.vocab)
         assert data["classes"][data["positive"]] == "chest"
-        assert data["gate"] is None
+        assert data["validatedName"] == "validation films"
         assert ["labelled by", "<i>two readers</i>"] in data["card"]
         assert len(data["validated"]) == len(table)
-        text = text_of(page)
-        assert "<b>A" not in text  # names are no markup
+        assert "<b>A" not in text_of(page)  # names are no markup
+
+        # Neither in the text nor in what is packed is there a film, or the name of one.
+        blocks = {name: block_of(page, name) for name in block_names(page)}
+        films = film_files(course / "train")
+        assert len(blocks["gate-known"]) == len(films) * 2304 * 2
+        letters = [example["source"].partition(",")[2] for example in data["examples"]]
+        held = [text_of(page).encode(), *blocks.values(), *map(base64.b64decode, letters)]
         for film in film_files(course):
-            assert film.name not in text
-        assert str(course) not in text
+            greys = load_film(film).tobytes()
+            row = greys[len(greys) // 2 :][:32]
+            for secret in (film.name.encode(), film.read_bytes()[-64:-16], row):
+                assert not any(secret in part for part in held), film
+        assert not any(str(course).encode() in part for part in held)
+
+    def test_without_a_gate(self, learn, tmp_path):
+        data = data_of(save_page(learn, tmp_path / "page.html"))
+        assert data["gate"] is None
+        assert data["examples"] == []
+
+    def test_a_gate_that_was_saved_with_the_model_is_missed(self, learn, course, tmp_path, capsys):
+        gate = Gate.fit(course / "train")
+        loaded = load_model(save_model(learn, tmp_path / "model", gate=gate))
+        save_page(loaded, tmp_path / "page.html")
+        assert "give gate=Gate.load(" in capsys.readouterr().out
+        save_page(loaded, tmp_path / "page.html", gate=Gate.load(tmp_path / "model"))
+        assert "give gate=Gate.load(" not in capsys.readouterr().out
+
+    def test_films_whose_folders_name_no_class(self, learn, course, tmp_path, monkeypatch):
+        "Nothing says what the validation films are: the page has no counts."
+
+        def without_truth(learn, films):
+            return predict(learn, films).assign(truth=None)
+
+        monkeypatch.setattr("rsna_cls.page.predict", without_truth)
+        assert data_of(save_page(learn, tmp_path / "page.html"))["validated"] == []
+
+    def test_what_the_films_are_is_said(self, learn, course, tmp_path):
+        table = predict(learn, course / "val")
+        page = save_page(
+            learn, tmp_path / "page.html", predictions=table, predicted="films of hospital B"
+        )
+        assert data_of(page)["validatedName"] == "films of hospital B"
+
+    def test_a_title_with_half_a_letter(self, learn, tmp_path):
+        "As the name of a folder on a disk of another country may have it."
+        page = save_page(learn, tmp_path / "page.html", title="chest \ud800")
+        assert "<title>chest ?</title>" in text_of(page)
+
+    def test_the_title_says_the_classes(self, learn, tmp_path):
+        page = save_page(learn, tmp_path / "page.html")
+        assert "<title>Abdomen or chest?</title>" in text_of(page)
+        assert ["tells apart", "abdomen, chest"] in data_of(page)["card"]
+
+    def test_names_that_would_read_alike_stay_as_they_are(self, tmp_path):
+        page = save_page(untrained("abd", "abdomen"), tmp_path / "page.html")
+        assert "<title>Abd or abdomen?</title>" in text_of(page)
+
+    @pytest.mark.parametrize("notes", ["labelled by two readers", ["a", "b"], 3])
+    def test_notes_are_names_and_values(self, learn, tmp_path, notes):
+        with pytest.raises(ValueError, match="names and values"):
+            save_page(learn, tmp_path / "page.html", notes=notes)
+        assert not list(tmp_path.iterdir())
 
     def test_probabilities_have_their_temperature(self, learn, course, tmp_path):
         table = predict(learn, film_files(course / "train"))
@@ -566,6 +639,19 @@ def chest():
     return encoded(simulate_film("chest", 21, size=300).image, "PNG")
 
 
+# Drops a film as soon as there is a page to drop it on.
+DROP_EARLY = """
+new MutationObserver((changes, observer) => {
+    if (document.getElementById("files") === null) return;
+    observer.disconnect();
+    const bytes = Uint8Array.from(atob("%s"), (letter) => letter.charCodeAt(0));
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File([bytes], "early.png"));
+    const drop = new DragEvent("drop", { dataTransfer, cancelable: true });
+    const isEarly = !("rsna_cls" in window);
+    window.dropped = { isEarly, isKept: !window.dispatchEvent(drop) };
+}).observe(document, { subtree: true, childList: true });
+"""
 AXE = "node_modules/axe-core/axe.min.js"
 
 
@@ -576,6 +662,7 @@ class TestInTheHand:
 
     def test_a_chest(self, opened, trained):
         learn, gate = trained
+        assert opened.is_hidden("#threshold")
         data = chest()
         drop(opened, "a chest.png", data)
         film = as_film(Image.open(BytesIO(data)))
@@ -583,6 +670,8 @@ class TestInTheHand:
         assert "Passes" in said(opened, "gate")
         assert f"{table['stranger'][0]:.2f}".replace("-", "−") in said(opened, "gate-number")
         assert "chest" in said(opened, "network-answer")
+        assert opened.is_visible("#threshold")
+        assert opened.is_disabled("#original")
         SHOTS.mkdir(parents=True, exist_ok=True)
         opened.screenshot(path=SHOTS / "laptop.png")
 
@@ -616,8 +705,9 @@ class TestInTheHand:
             "() => /→/.test(document.getElementById('cover-score').textContent)", timeout=20_000
         )
         opened.screenshot(path=SHOTS / "covered.png")
+        opened.focus("#cover-larger")
         opened.keyboard.press("Escape")
-        assert opened.is_hidden("#cover-square") or opened.is_hidden("#cover")
+        assert opened.is_hidden("#cover")
 
     @pytest.mark.parametrize("button", ["edit-mirror", "edit-invert", "edit-left", "edit-right"])
     def test_buttons_ask_again(self, opened, button):
@@ -627,10 +717,36 @@ class TestInTheHand:
             "() => /→/.test(document.getElementById('change').textContent)", timeout=20_000
         )
         opened.click("#original")
+        opened.wait_for_selector("#network", timeout=20_000)
+        assert opened.is_hidden("#change")
+        assert opened.is_disabled("#original")
+
+    def test_buttons_pressed_one_after_the_other(self, opened):
+        "The last state is asked about, and called by its name; the list keeps the first answer."
+        drop(opened, "chest.png", chest())
+        before = said(opened, "network-answer")
+        for button in ("edit-mirror", "edit-mirror", "edit-right", "edit-right"):
+            opened.click(f"#{button}")
         opened.wait_for_function(
-            "() => /as it came/.test(document.getElementById('change').textContent)",
-            timeout=20_000,
+            "() => /→/.test(document.getElementById('change').textContent)", timeout=20_000
         )
+        assert said(opened, "change").startswith("Turned by 180°")
+        assert "as it came: chest" in said(opened, "strip")
+        for button in ("edit-left", "edit-left"):
+            opened.click(f"#{button}")
+        opened.wait_for_selector("#network", timeout=20_000)
+        assert opened.is_disabled("#original")
+        assert said(opened, "network-answer") == before
+
+    def test_a_simulated_film_from_the_menu(self, opened):
+        drop(opened, "chest.png", chest())
+        opened.focus("#samples-button")
+        opened.keyboard.press("Enter")
+        opened.get_by_role("button", name="hand", exact=True).click()
+        opened.wait_for_selector("#gate.is-refused", timeout=20_000)
+        assert opened.is_hidden("#sample-menu-list")
+        assert "simulated hand" in said(opened, "strip")
+        opened.screenshot(path=SHOTS / "strip.png")
 
     def test_how_it_works(self, opened):
         drop(opened, "chest.png", chest())
@@ -670,6 +786,36 @@ class TestInTheHand:
         )
         opened.wait_for_timeout(2_000)
         assert "Passes" in said(opened, "gate-words")
+
+    def test_a_film_that_comes_before_the_program(self, chromium, page):
+        "It is kept: the browser does not leave the page for it."
+        window = chromium.new_page()
+        window.add_init_script(DROP_EARLY % base64.b64encode(chest()).decode())
+        window.goto(page.as_uri())
+        window.wait_for_function(
+            "() => /^Passes/.test(document.getElementById('gate-words').textContent)"
+        )
+        assert window.evaluate("() => window.dropped") == dict(isEarly=True, isKept=True)
+        window.close()
+
+    def test_three_classes(self, chromium, tmp_path):
+        "No gate, no films with a known truth; the strongest class is compared with the next."
+        learn = untrained("abd", "chest", "lateral_chest")
+        page = save_page(learn, tmp_path / "three.html", positive="chest")
+        window = chromium.new_page()
+        window.goto(page.as_uri())
+        drop(window, "chest.png", chest())
+        table = predict(learn, [as_film(Image.open(BytesIO(chest())))])
+        named = {"abd": "abdomen", "lateral_chest": "lateral chest"}
+        classes = ["abd", "chest", "lateral_chest"]
+        first, second, _ = sorted(classes, key=lambda name: -table[name][0])
+        first, second = (named.get(name, name) for name in (first, second))
+        assert said(window, "network-answer").startswith(first)
+        assert said(window, "legend-orange").endswith(f"for {first}")
+        assert said(window, "legend-blue").endswith(f"for {second}")
+        assert "no gate" in said(window, "gate-words")
+        assert window.is_visible("#threshold-none")
+        window.close()
 
     def test_memory_is_flat_over_a_hundred_films(self, opened):
         "What the page's processes hold, in the middle and at the end (MB, logged)."

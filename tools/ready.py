@@ -22,12 +22,18 @@ def write_ready_page(file: Path) -> Path:
         file,
         gate=gate,
         predictions=predict(learn, films),
+        predicted="simulated films",
         positive="chest",
         title="Chest or abdomen?",
         notes={
+            "its classes": "frontal chests, and abdomens; a chest from the side is neither",
             "learned from": "simulated films of many kinds, and no real one",
+            "right on 77 real films (95 % interval)": "75 of 77 (91–99 %)",
             "films behind the threshold": "simulated, others than it learned from",
             "films that the gate compares with": "65 simulated chests and abdomens",
+            "real films that the gate lets pass": (
+                "chests: 37 of 39 (83–99 %); abdomens: 34 of 38 (76–96 %)"
+            ),
         },
     )
 

@@ -45,7 +45,7 @@ export interface Inside {
   blocks: Maps[]; // after each of the four groups of layers; the last are Answer.maps
 }
 
-/** The engine, as the rest of the page sees it. Every promise is kept or broken, never left open. */
+/** The engine, as the rest of the page sees it. Each promise is kept or broken, never left open. */
 export interface Engine {
   ready(): Promise<void>; // the networks are unpacked and can answer
   ask(film: Film): Promise<Answer>;
@@ -53,7 +53,7 @@ export interface Engine {
   lookInside(film: Film): Promise<Inside>;
 }
 
-/** A film of the validation, as far as the threshold needs it. */
+/** A film with a known truth, as far as the threshold needs it. */
 export interface Validated {
   truth: number; // its class, from 0
   probabilities: number[]; // one for each class, after the temperature

@@ -14,17 +14,74 @@ const FILM = filmOf([
   [4, 5, 6],
 ]);
 
-test("films are mirrored, inverted and rotated", () => {
-  assert.deepEqual(edit.EDITS.mirror.apply(FILM), filmOf([[3, 2, 1], [6, 5, 4]]));
-  assert.deepEqual(edit.EDITS.invert.apply(FILM), filmOf([[254, 253, 252], [251, 250, 249]]));
-  assert.deepEqual(edit.EDITS.left.apply(FILM), filmOf([[3, 6], [2, 5], [1, 4]]));
-  assert.deepEqual(edit.EDITS.right.apply(FILM), filmOf([[4, 1], [5, 2], [6, 3]]));
+/** What some buttons, one after the other, make of a film as it came. */
+function pressed(...edits: edit.Edit[]): edit.Change {
+  return edits.reduce(edit.afterEdit, edit.AS_IT_CAME);
+}
+
+/** The film that is seen after some buttons. */
+function seen(...edits: edit.Edit[]): Film {
+  return edit.changedFilm(FILM, pressed(...edits));
+}
+
+test("films are mirrored, inverted and turned", () => {
+  assert.deepEqual(seen("mirror"), filmOf([[3, 2, 1], [6, 5, 4]]));
+  assert.deepEqual(seen("invert"), filmOf([[254, 253, 252], [251, 250, 249]]));
+  assert.deepEqual(seen("left"), filmOf([[3, 6], [2, 5], [1, 4]]));
+  assert.deepEqual(seen("right"), filmOf([[4, 1], [5, 2], [6, 3]]));
+  assert.deepEqual(seen("left", "left"), filmOf([[6, 5, 4], [3, 2, 1]]));
 });
 
-test("what is done twice, or there and back, changes nothing", () => {
-  assert.deepEqual(edit.EDITS.mirror.apply(edit.EDITS.mirror.apply(FILM)), FILM);
-  assert.deepEqual(edit.EDITS.invert.apply(edit.EDITS.invert.apply(FILM)), FILM);
-  assert.deepEqual(edit.EDITS.left.apply(edit.EDITS.right.apply(FILM)), FILM);
+test("what is undone is the film as it came", () => {
+  const undone: edit.Edit[][] = [
+    [],
+    ["mirror", "mirror"],
+    ["invert", "invert"],
+    ["left", "right"],
+    ["left", "left", "left", "left"],
+    ["mirror", "left", "mirror", "left"],
+    ["invert", "left", "invert", "right"],
+  ];
+  for (const edits of undone) {
+    const change = pressed(...edits);
+    assert.ok(edit.isAsItCame(change), edits.join());
+    assert.equal(edit.changeNames(change), "");
+    assert.equal(edit.changedFilm(FILM, change), FILM); // itself, and no copy
+  }
+  assert.ok(!edit.isAsItCame(pressed("left", "left")));
+});
+
+test("the net change makes what the buttons make one after the other", () => {
+  // Every way to press up to four buttons, against each button's own film.
+  let ways: { change: edit.Change; film: Film }[] = [{ change: edit.AS_IT_CAME, film: FILM }];
+  for (let presses = 0; presses < 4; presses += 1) {
+    ways = ways.flatMap(({ change, film }) =>
+      edit.EDITS.map((button) => ({
+        change: edit.afterEdit(change, button),
+        film: edit.changedFilm(film, pressed(button)),
+      })),
+    );
+    for (const { change, film } of ways) {
+      assert.deepEqual(edit.changedFilm(FILM, change), film);
+    }
+  }
+});
+
+test("the net change in words, in the order of the buttons", () => {
+  const words: [edit.Edit[], string][] = [
+    [["mirror"], "mirrored"],
+    [["left", "left"], "turned by 180°"],
+    [["left", "left", "left"], "turned to the right"],
+    [["mirror", "left"], "mirrored, turned to the left"],
+    [["left", "mirror"], "turned to the left, mirrored"],
+    [["left", "mirror", "left"], "mirrored"],
+    [["mirror", "left", "left"], "mirrored, turned by 180°"],
+    [["invert", "right"], "turned to the right, inverted"],
+    [["left", "mirror", "mirror"], "turned to the left"],
+  ];
+  for (const [edits, names] of words) {
+    assert.equal(edit.changeNames(pressed(...edits)), names);
+  }
 });
 
 test("a film for the screen has the mean greys", () => {

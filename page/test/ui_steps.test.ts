@@ -42,6 +42,7 @@ test("the sum is the difference of the logits", () => {
     sum.strongest.map(({ map, value }) => [map, value]),
     [[2, -4.5], [1, -4]],
   );
+  assert.equal(sum.others, 1);
   assert.equal(sum.biases, 0.25);
   assert.equal(sum.rest, 1.25);
   assert.equal(sum.total, logits[0] - logits[1]);

@@ -44,3 +44,15 @@ test("shares in words, with n; without films there is none", () => {
   const none = threshold.sensitivity(threshold.countsAt([], 0, 0.5));
   assert.match(threshold.shareWords(none), /no such films/);
 });
+
+test("where films are easy, the threshold that first calls one wrongly is found", () => {
+  const easy = [
+    { truth: 0, probabilities: [0.98, 0.02] },
+    { truth: 1, probabilities: [0.005, 0.995] },
+  ];
+  assert.ok(threshold.areAllRight(threshold.countsAt(easy, 0, 0.5)));
+  assert.equal(threshold.firstWrong(easy, 0, [0.5]), undefined);
+  assert.equal(threshold.firstWrong(easy, 0, [0.99, 0.01]), 0.99);
+  assert.equal(threshold.firstWrong(easy, 1, [0.99, 0.01]), 0.01);
+  assert.equal(threshold.firstWrong(FILMS, 0, [0.5]), 0.5);
+});

@@ -16,6 +16,8 @@ test("numbers bear a true minus, and 0 bears none", () => {
   assert.equal(words.plainNumber(-0.001), "0.00");
   assert.equal(words.signed(0.5), "+0.50");
   assert.equal(words.signed(-0.5), "−0.50");
+  assert.equal(words.plainNumber(-1.2345, 3), "−1.234");
+  assert.equal(words.signed(-0.0001, 3), "+0.000");
   assert.equal(words.percent(0.0699), "7 %");
 });
 
@@ -23,7 +25,26 @@ test("names are listed as one speaks them", () => {
   assert.equal(words.listed(["chest"]), "chest");
   assert.equal(words.listed(["chest", "abd"]), "chest and abd");
   assert.equal(words.listed(["chest", "abd", "hand"]), "chest, abd and hand");
-  assert.equal(words.kindWords("lateral_chest"), "lateral chest");
+});
+
+test("classes and kinds bear names that one reads", () => {
+  assert.equal(words.displayName("abd"), "abdomen");
+  assert.equal(words.displayName("lateral_chest"), "lateral chest");
+  assert.equal(words.displayName("chest"), "chest");
+  assert.equal(words.displayName("constructor"), "constructor"); // no name of JavaScript's own
+  const difference = words.differenceName("chest", "abdomen");
+  assert.equal(difference, "score (logit) of chest less that of abdomen");
+});
+
+test("classes keep their stored names where two would read alike", () => {
+  assert.deepEqual(words.readableNames(["abd", "chest"]), ["abdomen", "chest"]);
+  assert.deepEqual(words.readableNames(["abd", "abdomen"]), ["abd", "abdomen"]);
+});
+
+test("small numbers are words", () => {
+  assert.equal(words.countWords(2), "two");
+  assert.equal(words.countWords(12), "twelve");
+  assert.equal(words.countWords(13), "13");
 });
 
 test("a long file name is shortened in its middle, and keeps its end", () => {
@@ -54,8 +75,13 @@ test("whatever goes wrong is said in a sentence", () => {
 });
 
 test("the gate's neighbours in words", () => {
-  assert.equal(words.nearestWords(["chest", "lateral_chest"]), "chest, lateral chest");
-  assert.equal(words.nearestWords(["", ""]), "their classes are not recorded");
+  assert.equal(
+    words.nearestWords(["abd", "lateral_chest"]),
+    "The nearest two films that the gate knows: abdomen, lateral chest.",
+  );
+  assert.match(words.nearestWords(["", ""]), /knows: class not recorded\.$/);
+  assert.match(words.nearestWords(["", "chest"]), /knows: not recorded, chest\.$/);
+  assert.match(words.nearestWords(["chest"]), /^The nearest film that/);
   assert.equal(words.otherWords("hand", "these"), "hand");
   assert.equal(words.otherWords("picture", "these"), "a picture that is no radiograph");
   const turned = words.otherWords("itself, turned by 90°", "these");

@@ -36,6 +36,8 @@ export async function inflated(packed: Uint8Array): Promise<Uint8Array> {
   try {
     return new Uint8Array(await new Response(unpacked).arrayBuffer());
   } catch {
-    throw new Error("This page is damaged: some of its letters have changed. Save or send it again.");
+    throw new Error(
+      "This page is damaged: some of its letters have changed. Save or send it again.",
+    );
   }
 }

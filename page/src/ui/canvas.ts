@@ -1,6 +1,6 @@
 // Pictures made of numbers.
 import type { Film } from "../types.ts";
-import { AGAINST, FOR } from "./heat.ts";
+import type { Colours } from "./heat.ts";
 
 /** What one draws with; its sides are counted in pixels of the screen's. */
 export function pen(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
@@ -54,11 +54,24 @@ export function drawGreys(
   context.putImageData(filmImage({ width, height, greys: new Uint8Array(greys) }), 0, 0);
 }
 
-/** A number's colour on white: orange above 0, blue below. */
-export function signedColour(value: number, high: number): [number, number, number] {
+/** A number's colour on white, the stronger the denser. */
+export function signedColour(
+  value: number,
+  high: number,
+  { above, below }: Colours,
+): [number, number, number] {
   const share = high === 0 ? 0 : Math.min(Math.abs(value) / high, 1);
-  const [red, green, blue] = (value > 0 ? FOR : AGAINST).map(
-    (channel) => 255 + share * (channel - 255),
-  );
+  const { channels } = value > 0 ? above : below;
+  const [red, green, blue] = channels.map((channel) => 255 + share * (channel - 255));
   return [red, green, blue];
+}
+
+/** Black or white: what stands out more from a colour, by 4.5 to 1 or more. */
+export function inkOn(colour: number[]): "black" | "white" {
+  const [red, green, blue] = colour.map((channel) => {
+    const share = channel / 255;
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  });
+  const luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue; // as WCAG has it
+  return luminance > 0.179 ? "black" : "white";
 }

@@ -14,7 +14,7 @@ import {
 import type { Cover } from "./cover.ts";
 import { find } from "./dom.ts";
 import { Newest } from "./newest.ts";
-import { plainNumber } from "./words.ts";
+import { differenceName, plainNumber, probabilityWords } from "./words.ts";
 
 const LONGEST_TRACE = 60; // answers that the small curve holds
 const TRACE_HEIGHT = 56; // px
@@ -77,6 +77,11 @@ export class CoverView {
       }
     });
     this.layer.addEventListener("keydown", (event) => this.onKey(event));
+    document.addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && this.cover !== null) {
+        this.removeByHand();
+      }
+    });
     new ResizeObserver(() => this.drawTrace()).observe(find("cover-side"));
   }
 
@@ -85,12 +90,13 @@ export class CoverView {
     if (this.subject === null) {
       return;
     }
+    this.subject = { ...this.subject }; // answers to an earlier cover are not about this one
     this.differences = [];
     this.layer.hidden = false;
     find("cover-side").hidden = false;
     this.button.setAttribute("aria-pressed", "true");
     find("cover-note").textContent =
-      "Arrow keys, mouse or finger move it; + and − change its size.";
+      "Arrow keys, mouse or finger move the cover; + and − change its size.";
     find("cover-score").textContent = "Asking …";
     this.place(newCover(this.subject.film));
     this.layer.focus({ preventScroll: true });
@@ -112,15 +118,10 @@ export class CoverView {
     this.button.focus();
   }
 
-  /** Move, grow or remove the cover by a key. */
+  /** Move or grow the cover by a key. */
   private onKey(event: KeyboardEvent): void {
     const hasModifier = event.ctrlKey || event.metaKey || event.altKey;
     if (this.cover === null || this.subject === null || hasModifier) {
-      return;
-    }
-    if (event.key === "Escape") {
-      event.preventDefault();
-      this.removeByHand();
       return;
     }
     const cover = afterKey(this.cover, event.key, this.subject.film);
@@ -191,20 +192,21 @@ export class CoverView {
     this.differences = [...this.differences, now].slice(-LONGEST_TRACE);
     this.drawTrace();
 
-    const [target, other] = [classes[pair.target], classes[pair.other]];
-    const named = classes[strongestTwo(answer.logits).target];
-    const score = `before ${plainNumber(before)} → covered ${plainNumber(now)}`;
+    const named = strongestTwo(answer.logits).target;
+    const probabilityBefore = probabilityWords(subject.answer.probabilities[pair.target]);
+    const probabilityNow = probabilityWords(answer.probabilities[named]);
+    const score =
+      `${classes[pair.target]} (${probabilityBefore}) → ${classes[named]} (${probabilityNow})`;
     find("cover-score").textContent = score;
     find("cover-note").textContent =
-      `difference of the logits, ${target} less ${other}. ` +
-      (named === target ? `It still says ${named}.` : `Now it says ${named}.`) +
-      " The gate is not asked; the map stays that of the whole film.";
+      `The ${differenceName(classes[pair.target], classes[pair.other])}: ` +
+      `${plainNumber(before)} → ${plainNumber(now)}. All else here is about the whole film.`;
 
     // Who hears the page is told where the cover rests, not each step of its way.
     window.clearTimeout(this.quiet);
     this.quiet = window.setTimeout(() => {
       const place = coverWords(cover, subject.film);
-      find("spoken").textContent = `Cover at ${place}: ${score}; it says ${named}.`;
+      find("spoken").textContent = `Cover at ${place}: ${score}.`;
     }, QUIET);
   }
 
@@ -215,8 +217,7 @@ export class CoverView {
     }
     const { logits } = this.subject.answer;
     const before = differenceOf(logits, strongestTwo(logits));
-    const width = this.trace.parentElement.clientWidth - 24;
-    resizeCanvas(this.trace, Math.max(40, Math.min(width, 220)), TRACE_HEIGHT);
+    resizeCanvas(this.trace, Math.max(40, this.trace.parentElement.clientWidth), TRACE_HEIGHT);
     const context = pen(this.trace);
     const style = getComputedStyle(this.trace);
     const values = [...this.differences, before, 0];

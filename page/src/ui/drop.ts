@@ -8,7 +8,7 @@ function bringsFiles(event: DragEvent): boolean {
   return event.dataTransfer?.types.includes("Files") ?? false;
 }
 
-/** Hand on the films of a list of files; an empty list is handed on, too. */
+/** The films of a list of files. */
 function sourcesOf(files: FileList | undefined | null): FilmSource[] {
   return Array.from(files ?? [], sourceOfFile);
 }
@@ -17,29 +17,34 @@ function sourcesOf(files: FileList | undefined | null): FilmSource[] {
 export function listenForFilms(take: (films: FilmSource[]) => void): void {
   const here = find("drop-here");
 
-  // Without this a browser would leave the page and open the file.
+  // (That the browser does not leave the page and open the file, early.ts has seen to.)
   window.addEventListener("dragover", (event) => {
-    event.preventDefault();
     here.hidden = !bringsFiles(event);
   });
   window.addEventListener("dragleave", (event) => {
     const leavesPage = event.relatedTarget === null;
     here.hidden ||= leavesPage;
   });
+  const input = find<HTMLInputElement>("files");
   window.addEventListener("drop", (event) => {
-    event.preventDefault();
     here.hidden = true;
-    take(sourcesOf(event.dataTransfer?.files));
+    if (bringsFiles(event)) {
+      const films = sourcesOf(event.dataTransfer?.files);
+      input.value = ""; // early.ts has laid them there
+      take(films);
+    }
   });
 
-  const input = find<HTMLInputElement>("files");
-  input.addEventListener("change", () => {
+  /** Take what lies in the field for files. */
+  function takeChosen(): void {
     const films = sourcesOf(input.files);
     input.value = ""; // so that the same film can be chosen again
     if (films.length > 0) {
       take(films);
     }
-  });
+  }
+  input.addEventListener("change", takeChosen);
+  takeChosen(); // what came before this program ran
   document.addEventListener("paste", (event) => {
     const films = sourcesOf(event.clipboardData?.files);
     if (films.length > 0) {

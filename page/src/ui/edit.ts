@@ -1,20 +1,91 @@
-// What the buttons do to a film.
-import { invert, mirror, rotate270, rotate90 } from "../film/pillow.ts";
+// What the buttons do to a film, all in all.
+import { invert, mirror, rotate180, rotate270, rotate90 } from "../film/pillow.ts";
 import type { Film } from "../types.ts";
 
-/** A change that a button makes, and what it is called. */
-export interface Edit {
-  name: string;
-  apply: (film: Film) => Film;
+/** The buttons that change a film, by the last part of their id. */
+export const EDITS = ["mirror", "invert", "left", "right"] as const;
+export type Edit = (typeof EDITS)[number];
+
+/** How a film differs from what came: it is mirrored, then turned, then inverted. */
+export interface Change {
+  isMirrored: boolean;
+  leftTurns: number; // quarter turns to the left, 0 to 3
+  isInverted: boolean;
+  isMirroredLast: boolean; // mirror was pressed after the turns: the words keep this order
 }
 
-/** The buttons, by the last part of their id. */
-export const EDITS: Record<string, Edit> = {
-  mirror: { name: "mirrored", apply: mirror },
-  invert: { name: "inverted", apply: invert },
-  left: { name: "rotated left", apply: rotate90 },
-  right: { name: "rotated right", apply: rotate270 },
+export const AS_IT_CAME: Change = {
+  isMirrored: false,
+  leftTurns: 0,
+  isInverted: false,
+  isMirroredLast: false,
 };
+
+// Nothing, one, two and three quarter turns to the left.
+const TURNS = [
+  { name: "", apply: (film: Film) => film },
+  { name: "turned to the left", apply: rotate90 },
+  { name: "turned by 180°", apply: rotate180 },
+  { name: "turned to the right", apply: rotate270 },
+];
+
+/** The same turns as a mirror shows them. */
+function mirroredTurns(leftTurns: number): number {
+  return (4 - leftTurns) % 4;
+}
+
+/** A film turned further to the left. */
+function turned(change: Change, leftTurns: number): Change {
+  return {
+    ...change,
+    leftTurns: (change.leftTurns + leftTurns) % 4,
+    isMirroredLast: false,
+  };
+}
+
+/** What a change becomes by one more button. */
+export function afterEdit(change: Change, edit: Edit): Change {
+  switch (edit) {
+    case "mirror":
+      return {
+        ...change,
+        isMirrored: !change.isMirrored,
+        leftTurns: mirroredTurns(change.leftTurns),
+        isMirroredLast: true,
+      };
+    case "invert":
+      return { ...change, isInverted: !change.isInverted };
+    case "left":
+      return turned(change, 1);
+    case "right":
+      return turned(change, 3);
+  }
+}
+
+/** Is the film what came? */
+export function isAsItCame({ isMirrored, leftTurns, isInverted }: Change): boolean {
+  return !isMirrored && leftTurns === 0 && !isInverted;
+}
+
+/** The film that a change makes of what came. */
+export function changedFilm(came: Film, change: Change): Film {
+  const mirrored = change.isMirrored ? mirror(came) : came;
+  const upright = TURNS[change.leftTurns].apply(mirrored);
+  return change.isInverted ? invert(upright) : upright;
+}
+
+/** A change in words: "mirrored, turned to the left, inverted". */
+export function changeNames(change: Change): string {
+  const { isMirrored, leftTurns, isInverted, isMirroredLast } = change;
+  const inverted = isInverted ? "inverted" : "";
+  const turnedFirst = TURNS[mirroredTurns(leftTurns)].name;
+  const turnedLast = TURNS[leftTurns].name;
+  let parts = [turnedLast];
+  if (isMirrored) {
+    parts = isMirroredLast ? [turnedFirst, "mirrored"] : ["mirrored", turnedLast];
+  }
+  return [...parts, inverted].filter((part) => part !== "").join(", ");
+}
 
 /** A film no larger than a side, for the screen: every pixel the mean of those it stands for. */
 export function shrunk(film: Film, side: number): Film {

@@ -5,27 +5,33 @@ import { filmImage, pen, resizeCanvas } from "./canvas.ts";
 import { find, made, madeOf } from "./dom.ts";
 import { shrunk } from "./edit.ts";
 import {
+  BLUE,
+  coloursFor,
+  cssColour,
   differenceMap,
   highestOf,
+  legendStops,
   paintHeat,
   smooth,
   strongestPlace,
   totalOf,
   weightedMap,
 } from "./heat.ts";
-import type { HeatMap } from "./heat.ts";
-import { plainNumber, signed } from "./words.ts";
+import type { Colours, HeatMap } from "./heat.ts";
+import { differenceName, plainNumber, signed } from "./words.ts";
 
 const MOST_PIXELS = 1024; // longer side of the film as it is kept for the screen (px)
 
-const NOT_WHY = "Each square has seen far more than its own place: this is where the sum lies, not why.";
+const NOT_WHY =
+  "Each square also depends on the film around it: this is where the sum lies, not why.";
 
 /** A map, and what it is a map of. */
 interface NamedMap {
   heat: HeatMap;
-  name: string; // "chest − abd"
-  isFor: string; // what orange speaks for
-  isAgainst: string; // what blue speaks for
+  name: string; // "chest − abdomen"
+  colours: Colours;
+  above: string; // what numbers above 0 speak for
+  below: string;
   words: string; // what its squares add up to
 }
 
@@ -57,6 +63,7 @@ export class FilmView {
     this.name = name;
     this.frame.hidden = false;
     find("no-film").hidden = true;
+    this.stage.classList.remove("is-empty");
     find("map").hidden = true;
     this.draw();
   }
@@ -83,6 +90,7 @@ export class FilmView {
     this.frame.hidden = true;
     find("map").hidden = true;
     find("no-film").hidden = false;
+    this.stage.classList.add("is-empty");
   }
 
   /** The buttons that choose a map. */
@@ -108,7 +116,7 @@ export class FilmView {
 
   /** The map that was chosen; null: none. */
   private map(answer: Answer): NamedMap | null {
-    const { classes, head } = this.data;
+    const { classes, head, positive } = this.data;
     const { maps, logits } = answer;
     const squares = maps.height * maps.width;
     if (this.choice === "none") {
@@ -123,12 +131,14 @@ export class FilmView {
       return {
         heat,
         name: `${target} − ${other}`,
-        isFor: `for ${target}`,
-        isAgainst: `for ${other}`,
+        colours: coloursFor(pair.target, classes, positive),
+        above: `for ${target}`,
+        below: `for ${other}`,
         words:
-          `The ${squares} squares add up to ${plainNumber(total)}. With the biases ` +
-          `(${signed(difference - total)}) that is the difference of the logits, ` +
-          `${target} less ${other}: ${plainNumber(difference)} (all rounded). ${NOT_WHY}`,
+          `Difference: the ${differenceName(target, other)}. The ${squares} squares add up to ` +
+          `${plainNumber(total)}; with the biases (${signed(difference - total)}: what the ` +
+          "classes get whatever the film shows) that is " +
+          `${plainNumber(difference)} (all rounded). ${NOT_WHY}`,
       };
     }
     const label = Number(this.choice);
@@ -137,13 +147,22 @@ export class FilmView {
     return {
       heat,
       name: classes[label],
-      isFor: `for ${classes[label]}`,
-      isAgainst: "against",
+      colours: coloursFor(label, classes, positive),
+      above: `for ${classes[label]}`,
+      below: `against ${classes[label]}`,
       words:
-        `The ${squares} squares add up to ${plainNumber(total)}. With the bias ` +
-        `(${signed(logits[label] - total)}) that is the logit of ${classes[label]}: ` +
-        `${plainNumber(logits[label])} (all rounded). ${NOT_WHY}`,
+        `The ${squares} squares add up to ${plainNumber(total)}; with the bias ` +
+        `(${signed(logits[label] - total)}: what the class gets whatever the film shows) that ` +
+        `is the score (logit) of ${classes[label]}: ${plainNumber(logits[label])} ` +
+        `(all rounded).${this.likenessWords()} ${NOT_WHY}`,
     };
+  }
+
+  /** Why the maps of two classes look alike. */
+  private likenessWords(): string {
+    return this.data.classes.length === 2
+      ? " Of two classes each mostly learns the opposite of the other, so the maps look alike."
+      : "";
   }
 
   /** Draw the film, its map and the map's legend. */
@@ -174,7 +193,8 @@ export class FilmView {
     const image = filmImage(picture);
     if (map !== null) {
       const heat = smooth(map.heat, picture.width, picture.height);
-      paintHeat(image.data, heat, highestOf(map.heat), Number(this.opacity.value));
+      const opacity = Number(this.opacity.value);
+      paintHeat(image.data, heat, highestOf(map.heat), opacity, map.colours);
     }
     pen(layer).putImageData(image, 0, 0);
     context.drawImage(layer, 0, 0, this.canvas.width, this.canvas.height);
@@ -192,20 +212,28 @@ export class FilmView {
 
   /** The legend, and what the squares add up to. */
   private describe(map: NamedMap | null): void {
-    const legend = find("legend");
-    legend.hidden = map === null;
+    find("legend").hidden = map === null;
     this.opacity.disabled = map === null;
-    if (map === null) {
-      find("map-words").textContent = "The film alone.";
-      return;
+    find("map-words").textContent = map?.words ?? "The film alone.";
+    if (map !== null) {
+      this.drawLegend(map);
     }
-    const high = plainNumber(highestOf(map.heat));
-    find("legend-low").textContent = `${map.isAgainst} −${high}`;
-    find("legend-high").textContent = `+${high} ${map.isFor}`;
-    legend.setAttribute(
+  }
+
+  /** Blue on the left, orange on the right, each with what it speaks for. */
+  private drawLegend({ heat, colours, above, below }: NamedMap): void {
+    const high = plainNumber(highestOf(heat));
+    const ends = [`${high} ${above}`, `${high} ${below}`];
+    const [blue, orange] = colours.above === BLUE ? ends : ends.reverse();
+    find("legend-blue").textContent = blue;
+    find("legend-orange").textContent = orange;
+    find("legend").setAttribute(
       "aria-label",
-      `Colours from blue, ${map.isAgainst}, −${high} a square, to orange, ${map.isFor}, +${high}`,
+      `Colours, per square: blue ${blue}, orange ${orange}; at 0 the film shows through`,
     );
-    find("map-words").textContent = map.words;
+    const stops = legendStops(Number(this.opacity.value)).map(
+      ({ colour, opacity, place }) => `${cssColour(colour, opacity)} ${place}%`,
+    );
+    find("legend-colours").style.backgroundImage = `linear-gradient(90deg, ${stops.join(", ")})`;
   }
 }

@@ -3,20 +3,34 @@ import type { Example, GateAnswer, PageData, PageGate } from "../types.ts";
 import { find, made, madeOf, say } from "./dom.ts";
 import { shareOf } from "./threshold.ts";
 import {
+  displayName,
   gateFilmsWords,
-  kindWords,
   nearestWords,
   otherWords,
   percent,
   plainNumber,
 } from "./words.ts";
 
-const USUAL_END = 0.6; // the scale goes from −0.6 to 0.6, or farther if the film needs it
+const USUAL_END = 0.8; // the scale goes from −0.8 to 0.8, or farther if the film needs it
+const JUST = 0.05; // from the limit; 36 simulated films lay 0.34 to 0.73 from that of our own page
+const NARROW = "(max-width: 760px)"; // a window with one column, as in style.css
+
+/** Does a film lie so close to the limit that it is hardly on its side of it? */
+export function isOnlyJust(stranger: number, limit: number): boolean {
+  return Math.abs(stranger - limit) < JUST;
+}
 
 /** The gate's answer in one sentence. */
-export function gateSentence(answer: GateAnswer, isLearned: boolean): string {
+export function gateSentence(
+  { isAccepted, stranger }: GateAnswer,
+  { isLearned, limit }: Pick<PageGate, "isLearned" | "limit">,
+): string {
   const films = gateFilmsWords(isLearned);
-  return answer.isAccepted ? `Passes: like ${films}.` : `Refused: like none of ${films}.`;
+  const verdict = isAccepted ? "Passes" : "Refused";
+  if (isOnlyJust(stranger, limit)) {
+    return `${verdict}, but only just: close to the limit.`;
+  }
+  return isAccepted ? `${verdict}: like ${films}.` : `${verdict}: like none of ${films}.`;
 }
 
 /** The panel of the gate. */
@@ -26,6 +40,14 @@ export class GateView {
 
   constructor(data: PageData) {
     this.data = data;
+
+    // Where there is room, nothing needs to be opened first.
+    const narrow = window.matchMedia(NARROW);
+    const openWhereWide = () => {
+      find<HTMLDetailsElement>("gate-details").open = !narrow.matches;
+    };
+    narrow.addEventListener("change", openWhereWide);
+    openWhereWide();
   }
 
   /** Take the last answer away. */
@@ -35,11 +57,12 @@ export class GateView {
 
   /** Show an answer; null: this page has no gate. */
   show(answer: GateAnswer | null): void {
+    const { gate } = this.data;
     this.panel.hidden = false;
     this.panel.classList.toggle("is-refused", answer !== null && !answer.isAccepted);
     this.panel.classList.toggle("is-passed", answer !== null && answer.isAccepted);
     find("gate-body").hidden = answer === null;
-    if (answer === null) {
+    if (answer === null || gate === null) {
       find("gate-icon").textContent = "?";
       find("gate-words").textContent =
         "This page has no gate, so it answers for anything: a hand, or a photograph of a cat.";
@@ -47,66 +70,58 @@ export class GateView {
       return;
     }
     find("gate-icon").textContent = answer.isAccepted ? "✓" : "✕";
-    find("gate-words").textContent = gateSentence(answer, this.isLearned());
-    this.showScale(answer);
-    this.showNeighbours(answer);
-    say(find("gate-note"), this.noteWords(answer));
+    find("gate-words").textContent = gateSentence(answer, gate);
+    this.showScale(answer, gate);
+    this.showNeighbours(answer, gate);
+    say(find("gate-note"), noteWords(answer, gate));
   }
 
   /** The film's number on a scale, beside the limit. */
-  private showScale({ stranger }: GateAnswer): void {
-    const limit = this.limit();
+  private showScale({ stranger }: GateAnswer, { limit }: PageGate): void {
     const end = Math.max(USUAL_END, 1.1 * Math.abs(stranger), 1.1 * Math.abs(limit));
     const place = (value: number) => `${(100 * (value + end)) / (2 * end)}%`;
     find("scale-passes").style.width = place(limit);
     find("scale-limit").style.left = place(limit);
     find("scale-film").style.left = place(stranger);
+    find("scale-limit-name").style.left = place(limit);
+    find("scale-limit-name").textContent = `limit ${plainNumber(limit)}`;
     find("gate-number").textContent =
-      `stranger ${plainNumber(stranger)}: distance to these less that to others; ` +
-      `passes up to ${plainNumber(limit)}`;
-  }
-
-  /** The greatest number with which a film passes. */
-  private limit(): number {
-    return this.data.gate?.limit ?? 0;
-  }
-
-  /** Whether the network has learned from the films that its gate compares with. */
-  private isLearned(): boolean {
-    return this.data.gate?.isLearned ?? false;
+      `Stranger number ${plainNumber(stranger)}, limit ${plainNumber(limit)}: the higher, the ` +
+      "less like the films that the gate knows, and the more like others.";
   }
 
   /** What the film lies closest to, on both sides. */
-  private showNeighbours({ nearestLabels, other, isAccepted }: GateAnswer): void {
-    find("gate-nearest").textContent = `Nearest of these: ${nearestWords(nearestLabels)}.`;
-    const start = isAccepted ? "Nearest of all else: " : "More like: ";
-    const words = otherWords(other, gateFilmsWords(this.isLearned()));
-    find("gate-other").textContent = `${start}${words}.`;
+  private showNeighbours(answer: GateAnswer, { isLearned }: PageGate): void {
+    const { nearestLabels, other, isAccepted } = answer;
+    find("gate-nearest").textContent = nearestWords(nearestLabels);
+    const start = isAccepted ? "Closest of" : "Closer to";
+    const words = otherWords(other, gateFilmsWords(isLearned));
+    find("gate-other").textContent = `${start} what it should refuse: ${words}.`;
 
     // A picture of what else it is like, and one of the class that it is nearest to.
     const alike = this.exampleCalled(other);
     const known = this.exampleCalled(nearestLabels[0]);
     const pictures = [
-      ...alike.map((example) => exampleOf(example, isAccepted ? "all else" : "more like")),
-      ...known.map((example) => exampleOf(example, "these")),
+      ...alike.map((example) => exampleOf(example, "to be refused")),
+      ...known.map((example) => exampleOf(example, "known")),
     ];
-    const list = find("gate-examples");
-    list.hidden = pictures.length === 0;
-    list.replaceChildren(...pictures);
+    find("gate-pictures").hidden = pictures.length === 0;
+    find("gate-examples").replaceChildren(...pictures);
   }
 
   /** An example of a kind or class, where there is one. */
   private exampleCalled(name: string): Example[] {
     return this.data.examples.filter((example) => example.name === name).slice(0, 1);
   }
+}
 
-  /** What the answer means. */
-  private noteWords({ isAccepted }: GateAnswer): string {
-    const pictures = find("gate-examples").hidden ? "" : " (Pictures: simulated.)";
-    return isAccepted
-      ? `To pass does not make the answer right.${pictures}`
-      : `For such a film the answer below means nothing.${pictures}`;
-  }
+/** What the gate's answer means. */
+function noteWords({ isAccepted, stranger }: GateAnswer, { limit }: PageGate): string {
+  const meaning = isAccepted
+    ? "To pass does not make the answer right."
+    : "For such a film the answer below means nothing.";
+  const doubt = isOnlyJust(stranger, limit) ? " A little change may turn the verdict." : "";
+  return meaning + doubt;
 }
 
 /** How often a gate refuses films that should pass; "" where nobody counted. */
@@ -116,7 +131,7 @@ export function trackRecord(gate: PageGate | null): string {
   }
   const { beyond, behind, limit } = gate;
   const words =
-    `of the ${behind} films that should pass, and that its limit was checked on, it refuses ` +
+    `of the ${behind} films that its limit was checked on, and that should pass, it refused ` +
     `${beyond}`;
   // Where these films have moved the limit, their number says nothing of new ones.
   if (limit !== 0) {
@@ -131,6 +146,6 @@ function exampleOf({ name, source, description }: Example, relation: string): HT
   const image = made("img");
   image.src = source;
   image.alt = description;
-  const words = made("span", `${relation}: ${kindWords(name)}`);
+  const words = made("span", `${relation}: ${displayName(name)}`);
   return madeOf("li", [image, words]);
 }

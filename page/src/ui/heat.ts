@@ -2,8 +2,52 @@
 import type { Maps } from "../types.ts";
 import type { Pair } from "./answers.ts";
 
-export const FOR = [213, 94, 0]; // orange: speaks for the class (#d55e00)
-export const AGAINST = [0, 114, 178]; // blue: speaks against it (#0072b2)
+/** A colour of the map. */
+export interface Colour {
+  name: string;
+  channels: number[]; // red, green, blue, 0 to 255
+}
+
+export const ORANGE: Colour = { name: "orange", channels: [213, 94, 0] };
+export const BLUE: Colour = { name: "blue", channels: [0, 114, 178] };
+
+/** The colours of numbers with a sign. */
+export interface Colours {
+  above: Colour; // above 0
+  below: Colour;
+}
+
+/** The colours where numbers above 0 speak for a class, from 0.
+ *
+ * Of two classes each has its own colour, whichever is named: orange is the positive one. Among
+ * more classes orange is the one that the numbers speak for.
+ */
+export function coloursFor(label: number, classes: string[], positive: number): Colours {
+  const isOrange = classes.length !== 2 || label === positive;
+  return isOrange ? { above: ORANGE, below: BLUE } : { above: BLUE, below: ORANGE };
+}
+
+/** A colour as CSS has it. */
+export function cssColour({ channels }: Colour, opacity = 1): string {
+  return `rgb(${channels.join(" ")} / ${opacity})`;
+}
+
+/** The colour of a place on the legend, and how much of it lies over the film. */
+export interface LegendStop {
+  place: number; // % from the left
+  colour: Colour;
+  opacity: number;
+}
+
+/** The legend as the map is painted: each colour fades to nothing at 0, in the middle. */
+export function legendStops(opacity: number): LegendStop[] {
+  return [
+    { place: 0, colour: BLUE, opacity },
+    { place: 50, colour: BLUE, opacity: 0 },
+    { place: 50, colour: ORANGE, opacity: 0 },
+    { place: 100, colour: ORANGE, opacity },
+  ];
+}
 
 /** A map with a sign: how much each square adds. */
 export interface HeatMap {
@@ -88,16 +132,17 @@ export function paintHeat(
   heat: Float32Array, // of the picture's size
   high: number, // both ends of the scale
   opacity: number, // of the strongest place, 0 to 1
+  { above, below }: Colours,
 ): void {
   if (high === 0) {
     return;
   }
   for (let i = 0; i < heat.length; i += 1) {
-    const colour = heat[i] > 0 ? FOR : AGAINST;
+    const { channels } = heat[i] > 0 ? above : below;
     const share = (opacity * Math.abs(heat[i])) / high;
     for (let channel = 0; channel < 3; channel += 1) {
       const place = 4 * i + channel;
-      picture[place] = (1 - share) * picture[place] + share * colour[channel];
+      picture[place] = (1 - share) * picture[place] + share * channels[channel];
     }
   }
 }

@@ -2,7 +2,7 @@
 import type { Answer, PageData } from "../types.ts";
 import { strongestTwo } from "./answers.ts";
 import { find, made, madeOf } from "./dom.ts";
-import { asSentence, listed, plainNumber, probabilityWords, signed } from "./words.ts";
+import { asSentence, countWords, listed, plainNumber, probabilityWords, signed } from "./words.ts";
 
 const TALL = 900; // of a window with room for all of an answer (px)
 const WIDE = 1000;
@@ -64,13 +64,12 @@ export class NetworkView {
     const number = made("b", probabilityWords(answer.probabilities[target]));
     const line = find("network-answer");
     if (isRefused) {
-      const words = classes.length === 2 ? "It knows two words" : "It knows no other words";
       line.replaceChildren(
         made("span", "The network would still say: "),
         name,
         ", ",
         number,
-        `. ${words}: ${listed(classes)}.`,
+        `. It knows ${countWords(classes.length)} words: ${listed(classes)}.`,
       );
     } else {
       line.replaceChildren(name, made("span", ", probability "), number);
@@ -83,7 +82,8 @@ export class NetworkView {
   /** What softmax was told of calibration. */
   private temperatureWords(): string {
     const { temperature, temperatureWords } = this.data;
-    const neither = "A logit is a class's score; softmax makes shares of 1 of them, and cannot say “neither”.";
+    const neither =
+      "A logit is a class’s score; softmax makes shares of 1 of them, and cannot say “neither”.";
     if (temperatureWords === "") {
       return (
         "Not calibrated: no temperature was fitted, so do not read the probability as a " +

@@ -1,33 +1,37 @@
 // The page: takes films, asks the engine, and shows what it answers.
-import type { Answer, Engine, Film, GateAnswer, PageData } from "../types.ts";
-import { differenceOf, strongestTwo } from "./answers.ts";
+import type { Engine, Film, PageData } from "../types.ts";
+import { comparedWords } from "./compare.ts";
+import type { Told } from "./compare.ts";
 import { CoverView } from "./cover_view.ts";
 import { find, made, madeOf, say } from "./dom.ts";
 import { listenForFilms } from "./drop.ts";
-import { EDITS } from "./edit.ts";
+import { AS_IT_CAME, EDITS, afterEdit, changeNames, changedFilm, isAsItCame } from "./edit.ts";
+import type { Change } from "./edit.ts";
 import { FilmView } from "./film_view.ts";
-import { FilmList, bytesOfAddress } from "./films.ts";
+import { FilmList } from "./films.ts";
 import type { FilmSource, ListedFilm } from "./films.ts";
 import { GateView, gateSentence, trackRecord } from "./gate_view.ts";
 import { NetworkView, answerWords } from "./network_view.ts";
+import { offerSamples } from "./samples_view.ts";
 import { stepItems } from "./steps_view.ts";
-import { showStrip } from "./strip_view.ts";
+import { listenToStrip, showStrip } from "./strip_view.ts";
 import { listenForTheme } from "./theme.ts";
 import { ThresholdView } from "./threshold_view.ts";
-import { kindWords, listed, plainNumber, problemWords, shortName } from "./words.ts";
+import {
+  asSentence,
+  countWords,
+  listed,
+  problemWords,
+  readableNames,
+  shortName,
+} from "./words.ts";
 
 /** The film that is shown, as it came and as it was changed. */
 interface Shown {
   listed: ListedFilm;
   original: Film;
-  film: Film;
-  edits: string[]; // what was done to it, in words
-}
-
-/** What was answered to a film. */
-interface Told {
-  gate: GateAnswer | null;
-  answer: Answer;
+  change: Change; // what the buttons have done to it
+  film: Film; // the original, changed
 }
 
 /** Start the page: from here on it takes films. */
@@ -36,7 +40,9 @@ export function startPage(
   engine: Engine,
   readFilm: (bytes: Uint8Array) => Promise<Film>,
 ): void {
-  const page = new Page(data, engine, readFilm);
+  // From here on the classes bear the names that one reads.
+  const readable = { ...data, classes: readableNames(data.classes) };
+  const page = new Page(readable, engine, readFilm);
   void page.unpack();
 }
 
@@ -53,8 +59,10 @@ class Page {
   private readonly coverView: CoverView;
   private readonly how = find<HTMLDetailsElement>("how");
   private shown: Shown | null = null;
-  private told: Told | null = null;
+  private told: Told | null = null; // of the film as it is shown
+  private came: Told | null = null; // of the film as it came
   private turn = 0; // counts what was asked; answers to anything older are dropped
+  private asking: Promise<void> = Promise.resolve(); // the question that was put last
 
   constructor(data: PageData, engine: Engine, readFilm: (bytes: Uint8Array) => Promise<Film>) {
     this.data = data;
@@ -83,7 +91,6 @@ class Page {
         this.progress("Ready for a film.");
       }
     } catch (problem) {
-      this.turn += 1;
       this.fail(problem, null);
     }
   }
@@ -92,7 +99,8 @@ class Page {
   private fillIn(): void {
     const { data } = this;
     find("intro-classes").textContent =
-      `It has ${data.classes.length} answers: ${listed(data.classes)}. How probable is each?`;
+      `It has ${countWords(data.classes.length)} answers: ${listed(data.classes)}. ` +
+      "How probable is each?";
     find("version").textContent = `rsna_cls ${data.version}`;
     const record = trackRecord(data.gate);
     const gateRows: [string, string][] = record === "" ? [] : [["gate", record]];
@@ -102,41 +110,20 @@ class Page {
       return madeOf("tr", [title, made("td", value)]);
     });
     find("card-rows").replaceChildren(...rows);
-    this.offerSamples();
-  }
-
-  /** Simulated films for those who have none at hand. */
-  private offerSamples(): void {
-    const { examples } = this.data;
-    find("samples").hidden = examples.length === 0;
-    const items = examples.map(({ name, source, description }) => {
-      const image = made("img");
-      image.src = source;
-      image.alt = ""; // the button bears its name
-      const button = madeOf("button", [image, made("span", kindWords(name))]);
-      button.type = "button";
-      button.title = description;
-      const sample = { name: `simulated ${kindWords(name)}`, source };
-      button.addEventListener("click", () => this.takeSample(sample));
-      return madeOf("li", [button]);
-    });
-    find("sample-list").replaceChildren(...items);
-  }
-
-  /** Take an example as a film. */
-  private takeSample({ name, source }: { name: string; source: string }): void {
-    this.take([{ name, bytes: async () => bytesOfAddress(source) }]);
-    find("files").focus({ preventScroll: true }); // the button that was pressed is gone
+    offerSamples(data.examples, (film) => this.take([film]));
   }
 
   /** All that a person may do. */
   private listen(): void {
     listenForTheme();
     listenForFilms((films) => this.take(films));
-    for (const [id, { name, apply }] of Object.entries(EDITS)) {
-      find(`edit-${id}`).addEventListener("click", () => this.change(name, apply));
+    listenToStrip();
+    for (const edit of EDITS) {
+      find(`edit-${edit}`).addEventListener("click", () =>
+        this.change((change) => afterEdit(change, edit)),
+      );
     }
-    find("original").addEventListener("click", () => this.backToOriginal());
+    find("original").addEventListener("click", () => this.change(() => AS_IT_CAME));
     this.how.addEventListener("toggle", () => void this.showSteps());
   }
 
@@ -144,7 +131,6 @@ class Page {
   private take(sources: FilmSource[]): void {
     const first = this.list.add(sources);
     if (first === undefined) {
-      this.turn += 1;
       this.fail(new Error("There was no file in what you dropped. Drop a file."), null);
       return;
     }
@@ -158,7 +144,7 @@ class Page {
     this.clear();
     find("drop").classList.remove("is-empty");
     find("drop-hint").textContent = "or drop them anywhere";
-    showStrip(this.list.films, listedFilm, (film) => void this.open(film));
+    this.showStrip(listedFilm);
     this.progress("Reading the film …");
     try {
       const bytes = await listedFilm.bytes();
@@ -169,8 +155,8 @@ class Page {
       if (turn !== this.turn) {
         return;
       }
-      this.shown = { listed: listedFilm, original: film, film, edits: [] };
-      await this.ask(this.shown, null);
+      this.shown = { listed: listedFilm, original: film, change: AS_IT_CAME, film };
+      await this.ask(this.shown);
     } catch (problem) {
       if (turn === this.turn) {
         this.fail(problem, listedFilm);
@@ -178,15 +164,23 @@ class Page {
     }
   }
 
-  /** Show a film and ask about it: the gate first; `before` is what to compare the answer with. */
-  private async ask(shown: Shown, before: Told | null): Promise<void> {
-    const { turn } = this;
+  /** Show a film and ask about it, as soon as the question before is answered. */
+  private async ask(shown: Shown): Promise<void> {
     const name = shortName(shown.listed.name);
-    this.filmView.show(shown.film, [name, ...shown.edits].join(", "));
+    const changes = changeNames(shown.change);
+    this.filmView.show(shown.film, changes === "" ? name : `${name}, ${changes}`);
     find("tools").hidden = false;
+    this.setTools();
+    this.asking = this.askAfter(this.asking, shown);
+    await this.asking;
+  }
 
+  /** Ask the gate and the network, unless something newer is asked meanwhile. */
+  private async askAfter(before: Promise<void>, shown: Shown): Promise<void> {
+    const { turn } = this;
     this.progress("Unpacking the network …");
     await this.engine.ready();
+    await before.catch(() => undefined); // whoever asked has said what went wrong
     if (turn !== this.turn) {
       return;
     }
@@ -201,11 +195,11 @@ class Page {
     if (turn !== this.turn) {
       return;
     }
-    this.showAnswer(shown, { gate, answer }, before);
+    this.showAnswer(shown, { gate, answer });
   }
 
   /** Show what was answered. */
-  private showAnswer(shown: Shown, told: Told, before: Told | null): void {
+  private showAnswer(shown: Shown, told: Told): void {
     const { gate, answer } = told;
     const isRefused = gate !== null && !gate.isAccepted;
     this.told = told;
@@ -216,76 +210,66 @@ class Page {
     this.progress("");
 
     const words = answerWords(answer, this.data.classes);
-    const gateWords = gate === null ? "No gate." : gateSentence(gate, this.data.gate?.isLearned ?? false);
+    const facts = this.data.gate;
+    const gateWords = gate === null || facts === null ? "No gate." : gateSentence(gate, facts);
     const stillSays = isRefused ? "The network would still say:" : "The network says:";
     find("spoken").textContent = `${gateWords} ${stillSays} ${words}.`;
-    if (shown.edits.length === 0) {
+    this.sayChange(shown, told);
+    if (isAsItCame(shown.change)) {
+      this.came = told;
       shown.listed.answer = isRefused ? "refused" : words.replace("probability ", "");
-      showStrip(this.list.films, shown.listed, (film) => void this.open(film));
     }
-    this.sayChange(shown, told, before);
+    this.showStrip(shown.listed);
+    this.setTools();
     void this.showSteps();
   }
 
-  /** Say what a button has changed. */
-  private sayChange(shown: Shown, now: Told, before: Told | null): void {
-    const what = shown.edits.length > 0 ? `${shown.edits.join(", ")}: ` : "as it came: ";
-    say(find("change"), before === null ? "" : `${what}${this.changeWords(before, now)}`);
-  }
-
-  /** Two answers compared: "gate passes → refused; chest − abd 5.31 → −0.40". */
-  private changeWords(before: Told, now: Told): string {
-    const { classes } = this.data;
-    const pair = strongestTwo(before.answer.logits);
-    const differences = [before, now].map(({ answer }) =>
-      plainNumber(differenceOf(answer.logits, pair)),
-    );
-    const names = [before, now].map(({ answer }) => classes[strongestTwo(answer.logits).target]);
-    const parts = [];
-    if (before.gate !== null && now.gate !== null) {
-      const verdicts = [before.gate, now.gate].map((gate) =>
-        gate.isAccepted ? "passes" : "refused",
-      );
-      parts.push(`gate: ${verdicts.join(" → ")}`);
-    }
-    parts.push(`network: ${names.join(" → ")}`);
-    parts.push(`${classes[pair.target]} less ${classes[pair.other]}: ${differences.join(" → ")}`);
-    return `${parts.join("; ")}.`;
-  }
-
-  /** Change the film by a button, and ask anew. */
-  private change(name: string, apply: (film: Film) => Film): void {
-    const { shown } = this;
-    if (shown !== null) {
-      void this.askAnew(() => ({
-        ...shown,
-        film: apply(shown.film),
-        edits: [...shown.edits, name],
-      }));
+  /** Say what the buttons have changed, against the film as it came. */
+  private sayChange({ change }: Shown, now: Told): void {
+    if (this.came !== null && !isAsItCame(change)) {
+      const compared = comparedWords(this.came, now, this.data.classes);
+      say(find("change"), `${asSentence(changeNames(change))} ${compared}`);
     }
   }
 
-  /** Show the film as it came, and ask anew. */
-  private backToOriginal(): void {
-    const { shown } = this;
-    if (shown !== null && shown.edits.length > 0) {
-      void this.askAnew(() => ({ ...shown, film: shown.original, edits: [] }));
+  /** Show the list of films; `listedFilm` is the one that is open. */
+  private showStrip(listedFilm: ListedFilm | null): void {
+    const isChanged = this.shown !== null && !isAsItCame(this.shown.change);
+    showStrip(this.list.films, listedFilm, isChanged, (film) => void this.open(film));
+  }
+
+  /** A film can be changed once it was answered as it came, and taken back once it is changed. */
+  private setTools(): void {
+    for (const edit of EDITS) {
+      find<HTMLButtonElement>(`edit-${edit}`).disabled = this.came === null;
+    }
+    const original = find<HTMLButtonElement>("original");
+    const isUnchanged = this.shown === null || isAsItCame(this.shown.change);
+    if (isUnchanged && document.activeElement === original) {
+      find("tools").focus(); // a button that is disabled loses the focus
+    }
+    original.disabled = isUnchanged;
+  }
+
+  /** Change the film that is shown, and ask anew. */
+  private change(next: (change: Change) => Change): void {
+    if (this.shown !== null) {
+      void this.askAnew(this.shown, next(this.shown.change));
     }
   }
 
-  /** Ask about another state of the film that is shown. */
-  private async askAnew(changed: () => Shown): Promise<void> {
+  /** Ask about the film that is shown, changed in another way. */
+  private async askAnew(before: Shown, change: Change): Promise<void> {
     this.turn += 1;
-    const { turn, told } = this;
-    const listedFilm = this.shown?.listed ?? null;
+    const { turn } = this;
     this.clearAnswer();
-    this.told = told; // if another change follows at once, it is compared with this, too
     try {
-      this.shown = changed();
-      await this.ask(this.shown, told);
+      const film = changedFilm(before.original, change);
+      this.shown = { ...before, change, film };
+      await this.ask(this.shown);
     } catch (problem) {
       if (turn === this.turn) {
-        this.fail(problem, listedFilm);
+        this.fail(problem, before.listed);
       }
     }
   }
@@ -341,20 +325,23 @@ class Page {
   private clear(): void {
     this.clearAnswer();
     this.shown = null;
+    this.came = null;
     this.filmView.clear();
     find("tools").hidden = true;
   }
 
   /** Say what went wrong, where the answer would stand. */
   private fail(problem: unknown, listedFilm: ListedFilm | null): void {
+    const hasAnswered = this.came !== null;
+    this.turn += 1; // what is still being asked is about something else
     this.clear();
     this.progress("");
     say(find("problem-name"), listedFilm === null ? "" : shortName(listedFilm.name));
     find("problem-words").textContent = problemWords(problem);
     find("problem").hidden = false;
     if (listedFilm !== null) {
-      listedFilm.answer = "no answer";
-      showStrip(this.list.films, listedFilm, (film) => void this.open(film));
+      listedFilm.answer = hasAnswered ? listedFilm.answer : "no answer";
     }
+    this.showStrip(listedFilm);
   }
 }

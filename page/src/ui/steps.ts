@@ -88,6 +88,7 @@ export interface Product {
 /** The sum from which the difference between two classes comes. */
 export interface Sum {
   strongest: Product[]; // the strongest first
+  others: number; // how many other products there are
   rest: number; // all other products, and the biases
   biases: number; // their difference, which is in the rest
   total: number;
@@ -104,5 +105,6 @@ export function sumOf(answer: Answer, head: Head, { target, other }: Pair, n: nu
   const biases = head.bias[target] - head.bias[other];
   const rest = products.slice(n).reduce(add, 0) + biases;
   const strongest = products.slice(0, n);
-  return { strongest, rest, biases, total: strongest.reduce(add, 0) + rest };
+  const others = products.length - strongest.length;
+  return { strongest, others, rest, biases, total: strongest.reduce(add, 0) + rest };
 }

@@ -10,9 +10,7 @@ export function listenForTheme(): void {
 
   /** The button says what it leads to. */
   function name(): void {
-    const next = isDark() ? "Light" : "Dark";
-    button.textContent = next;
-    button.setAttribute("aria-label", `${next} colours`);
+    button.textContent = isDark() ? "Light theme" : "Dark theme";
   }
   button.addEventListener("click", () => {
     root.dataset.theme = isDark() ? "light" : "dark";

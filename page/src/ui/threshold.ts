@@ -34,6 +34,20 @@ export function countsAt(films: Validated[], positive: number, threshold: number
   return counts;
 }
 
+/** Is no film called wrongly? */
+export function areAllRight({ missed, falseAlarms }: Counts): boolean {
+  return missed === 0 && falseAlarms === 0;
+}
+
+/** The first of some thresholds at which a film is called wrongly. */
+export function firstWrong(
+  films: Validated[],
+  positive: number,
+  thresholds: number[],
+): number | undefined {
+  return thresholds.find((threshold) => !areAllRight(countsAt(films, positive, threshold)));
+}
+
 /** Is a film called positive? */
 export function isCalledPositive(probability: number, threshold: number): boolean {
   return probability >= threshold;

@@ -3,17 +3,27 @@
 const LONGEST_NAME = 28; // letters of a file's name that are shown
 const END_OF_NAME = 8; // of which so many are its end, with the format
 
-/** A number with two digits, and a true minus. */
-export function plainNumber(value: number): string {
-  const text = value.toFixed(2);
-  const rounded = text === "-0.00" ? "0.00" : text;
-  return rounded.replace("-", "−");
+/** A number with two digits or more, and a true minus. */
+export function plainNumber(value: number, digits = 2): string {
+  const text = value.toFixed(digits);
+  const isZero = Number(text) === 0;
+  return isZero ? text.replace("-", "") : text.replace("-", "−");
 }
 
-/** A number with its sign and two digits. */
-export function signed(value: number): string {
-  const text = plainNumber(value);
+/** A number with its sign, and two digits or more. */
+export function signed(value: number, digits = 2): string {
+  const text = plainNumber(value, digits);
   return text.startsWith("−") ? text : `+${text}`;
+}
+
+const SMALL_NUMBERS = [
+  "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
+  "twelve",
+];
+
+/** How many there are: in words up to twelve. */
+export function countWords(count: number): string {
+  return SMALL_NUMBERS[count] ?? count.toLocaleString("en");
 }
 
 /** A probability with two digits; never 1.00 or 0.00, for it never is. */
@@ -30,7 +40,7 @@ export function percent(share: number): string {
   return `${Math.round(100 * share)} %`;
 }
 
-/** Names as one speaks them: "chest, abd and hand". */
+/** Names as one speaks them: "chest, abdomen and hand". */
 export function listed(names: string[], last = "and"): string {
   if (names.length < 2) {
     return names.join("");
@@ -38,9 +48,18 @@ export function listed(names: string[], last = "and"): string {
   return `${names.slice(0, -1).join(", ")} ${last} ${names.at(-1)}`;
 }
 
-/** A name from a list of names of kinds: "lateral chest". */
-export function kindWords(kind: string): string {
-  return kind.replaceAll("_", " ");
+// Classes whose stored name is no word.
+const FULL_NAMES: Record<string, string> = { abd: "abdomen" };
+
+/** A class or a kind of film as it is shown: "lateral_chest" is a "lateral chest". */
+export function displayName(stored: string): string {
+  return Object.hasOwn(FULL_NAMES, stored) ? FULL_NAMES[stored] : stored.replaceAll("_", " ");
+}
+
+/** Classes as they are shown; as they are stored where two of them would read alike. */
+export function readableNames(stored: string[]): string[] {
+  const names = stored.map(displayName);
+  return new Set(names).size === names.length ? names : stored;
 }
 
 /** A file's name without invisible letters, and shortened in its middle. */
@@ -89,10 +108,12 @@ export function problemWords(problem: unknown): string {
   );
 }
 
-/** What the gate compares a film with, where its nearest training films are of these classes. */
+/** The classes of the nearest of the films that the gate knows, in a sentence. */
 export function nearestWords(labels: string[]): string {
+  const films = labels.length === 1 ? "film" : `${countWords(labels.length)} films`;
   const isKnown = labels.some((label) => label !== "");
-  return isKnown ? labels.map(kindWords).join(", ") : "their classes are not recorded";
+  const classes = labels.map((label) => displayName(label) || "not recorded").join(", ");
+  return `The nearest ${films} that the gate knows: ${isKnown ? classes : "class not recorded"}.`;
 }
 
 // What the gate calls the turns that it tries, and what they are to a reader.
@@ -113,5 +134,10 @@ export function otherWords(other: string, films: string): string {
   if (Object.hasOwn(TURNS, other)) {
     return `${films}, if it were ${TURNS[other]}`;
   }
-  return other === "picture" ? "a picture that is no radiograph" : kindWords(other);
+  return other === "picture" ? "a picture that is no radiograph" : displayName(other);
+}
+
+/** The number that the map and the sums are about: one class's score, less that of another. */
+export function differenceName(target: string, other: string): string {
+  return `score (logit) of ${target} less that of ${other}`;
 }
