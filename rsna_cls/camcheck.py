@@ -251,7 +251,9 @@ def _blurred(
     "Films out of focus: where things are can be guessed, what they are cannot."
     width = batch.shape[-1]
     kernel_size = 2 * (width // 8) + 1  # (px), odd
-    return gaussian_blur(batch, kernel_size, sigma=width / 16)
+    # In single precision: some processors take minutes to prepare so large a blur in half.
+    blurred = gaussian_blur(batch.float(), kernel_size, sigma=width / 16)
+    return blurred.to(batch.dtype)
 
 
 def _mean_probability(
