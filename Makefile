@@ -1,4 +1,4 @@
-# demo · test · check · style · gpu · colab · versions · bench · fuzz · lab · site · try · page · wheel · weights · numbers · again · docs · address · figures · clean    (each sets .venv up by itself when it is missing or stale)
+# demo · test · check · style · gpu · colab · versions · bench · fuzz · lab · site · kit · translation · try · page · wheel · weights · numbers · again · docs · address · figures · clean    (each sets .venv up by itself when it is missing or stale)
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
@@ -6,12 +6,12 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONPATH
 
-.PHONY: help demo test check style gpu colab versions bench fuzz lab site try page wheel weights numbers again docs address figures clean .venv
+.PHONY: help demo test check style gpu colab versions bench fuzz lab site kit translation try page wheel weights numbers again docs address figures clean .venv
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    run lesson 01 from the films to the heat maps; writes build/01_first_classifier.html"
-	@echo "make test    every test, about half an hour on two processors"
+	@echo "make test    every test, about an hour on two processors"
 	@echo "make check   the quick ones, about a minute and a half: style, and the tests that neither train nor build, and start no browser and no notebook"
 	@echo "make style   ruff and mypy alone"
 	@echo "make gpu     the course on a GPU and on the processor beside it; skipped without a GPU"
@@ -20,14 +20,16 @@ help:
 	@echo "make bench   speed beside other libraries"
 	@echo "make fuzz    damaged films of every kind for ten minutes (SECONDS=60: one), until one is neither read nor refused; needs Linux"
 	@echo "make lab     open the lessons in JupyterLab"
-	@echo "make site    the home page and the executed lessons as web pages in build/site"
+	@echo "make site    the course as web pages in build/site: lessons as they look when they have run, the library, a glossary, help; runs what has changed, a quarter of an hour for all lessons"
+	@echo "make kit     the course in one zip for a room without network, in build/kit; COMPILED=yes adds what is compiled, for computers like this one"
+	@echo "make translation TO=de    bring the catalogues for translating lesson 1's outline up to date"
 	@echo "make try     the network that comes with the course as a page, build/try.html: open it, and drop a film on it"
 	@echo "make page    build the page that a network is saved into, from page/ into rsna_cls/template; needs Node.js and npm"
 	@echo "make wheel   the library as one file in dist, to put beside a lesson in Colab or on Kaggle"
 	@echo "make weights make both sets of embedded weights anew, in build/weights, and the gate's points; two hours on two processors; interrupted, it goes on where it was"
 	@echo "make numbers measure again what is missing from experiments/results, and write it into the texts; about two hours on two processors"
 	@echo "make again   weights, all numbers, texts and figures anew, as after a change of the simulator; half a day"
-	@echo "make docs    write README.md, what texts say of the address, and the package's list of names"
+	@echo "make docs    write README.md, what texts say of the address, the package's list of names, and the words of the executed lessons in docs/lessons"
 	@echo "make address URL=https://github.com/OWNER/NAME    say where the course is published (URL=none: nowhere yet)"
 	@echo "make figures draw the home page's figures"
 	@echo "make clean   remove what the other targets made, .venv excepted"
@@ -95,7 +97,14 @@ lab: .venv/.ready
 	@$(BIN)/jupyter lab nbs/lessons
 
 site: .venv/.ready
-	@$(BIN)/python tools/website.py
+	@$(BIN)/python -W ignore tools/website.py
+
+# The executed lessons of the site are in the kit as well.
+kit: site
+	@$(BIN)/python -W ignore tools/kit.py $(if $(COMPILED),--compiled)
+
+translation: .venv/.ready
+	@$(BIN)/python tools/translate.py "$(TO)"
 
 try: .venv/.ready
 	@mkdir -p build && $(BIN)/python -W ignore tools/ready.py build/try.html
@@ -136,6 +145,7 @@ again: .venv/.ready
 docs: .venv/.ready
 	@$(BIN)/python tools/docs.py
 	@$(BIN)/python tools/stub.py
+	@$(BIN)/python tools/lessons.py
 
 export URL
 address: .venv/.ready

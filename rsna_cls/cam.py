@@ -343,7 +343,7 @@ def _no_map(
     is_known: bool,  # was its output for other films found out?
     is_of_one_size: bool,  # has it the same shape for all films?
 ) -> str:
-    "Why the output of a layer is no map, and what to do."
+    "Why the output of a layer is no map, as a sentence without its full stop."
     if shape[2] == shape[3] == 1:
         reason = "a single place, 1 × 1: the film is averaged by then"
     elif is_known and is_of_one_size:
@@ -353,8 +353,8 @@ def _no_map(
         )
     elif is_known:
         reason = (
-            "its height and width are not where a map has them, and do not follow the film's: "
-            "are its channels last, as in Swin, or is it attention?"
+            "its height and width are not where a map has them, and do not follow the film's, as "
+            "with channels last (Swin) or in attention"
         )
     else:
         reason = (
@@ -409,7 +409,7 @@ def _check_maps(
 
 def _gives_no_maps(
     layer: nn.Module,
-    reason: str,
+    reason: str,  # without a full stop or a question mark: a sentence follows
 ) -> str:
     "Why a layer cannot be mapped, and which can."
     return (

@@ -667,7 +667,7 @@ class Course:
             raise BadFolder(
                 f"{self.path}: train/, val/ or test/ must hold a folder of films for each of two "
                 "or more classes, such as train/chest and train/abd; "
-                f"found {_few(self.classes)}{self._also_left_out()}"
+                f"found {_few(self.classes)}{self._way_out()}{self._also_left_out()}"
             )
 
     def _read_top(self) -> None:
@@ -819,14 +819,26 @@ class Course:
         for name in self._beside:
             if os.path.isdir(self.path / name / split):
                 return f"; found {name}/{split}/: give the folder {self.path / name}"
-        if not self._beside:
-            return ""
+        if self._way_out() or not self._beside:
+            return self._way_out()
         # Not by name: they may be called like patients.
         if len(self._beside) == 1:
             found = "another folder that holds folders of films: if it"
         else:
             found = f"{len(self._beside)} other folders that hold folders of films: if one of them"
         return f"; found {found} holds the films for {split}/, rename it to {split}/"
+
+    def _way_out(self) -> str:
+        "The end of a message: what to do with two folders or more, and no split; or ''."
+        if any(os.path.isdir(self.path / split) for split in SPLITS):
+            return ""
+        beside = [item.path for item in self.left_out if item.reason == "no split"]
+        if len({film.relative_to(self.path).parts[0] for film in beside}) < 2:
+            return ""
+        return (
+            "; if each of its folders is a class, "
+            'organise(folder, new_folder, labels="folders") makes a course folder of it'
+        )
 
     def _also_left_out(self) -> str:
         "The end of a message: what was left out may be what is missing."

@@ -599,22 +599,34 @@ def _check_fragments(dataset: "Dataset") -> None:
 def _decoded(dataset: "Dataset") -> np.ndarray:
     "The stored values as pydicom or GDCM decode them; raises whatever they raise."
     from pydicom.encaps import get_frame
-    from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit, RLELossless
+    from pydicom.uid import RLELossless
 
     form = _form_of_pixels(dataset)
-    syntax = dataset.file_meta.TransferSyntaxUID
-    if syntax == JPEGExtended12Bit and dataset.BitsStored > 8:
+    decoder = _only_decoder(dataset)
+    if decoder == "gdcm":
         return _decoded_jpeg_of_12_bits(dataset)
-    if syntax == RLELossless:
+    if dataset.file_meta.TransferSyntaxUID == RLELossless:
         frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
         _check_runs(frame, dataset.Rows * dataset.Columns)
-    if syntax in (JPEGBaseline8Bit, JPEGExtended12Bit):
-        dataset.pixel_array_options(decoding_plugin="pillow")
+    if decoder is not None:
+        dataset.pixel_array_options(decoding_plugin=decoder)
     # Compressed bits may have been moved to their place, whatever the header says.
     has_bits_below = form is None or form.bits > dataset.BitsStored
     if dataset.get("HighBit", 0) >= dataset.BitsStored and has_bits_below:
         return _decoded_from_high_bits(dataset)
     return _with_sign(dataset.pixel_array, dataset)
+
+
+def _only_decoder(
+    dataset: "Dataset",
+) -> str | None:  # 'gdcm' or 'pillow', as pydicom calls them; None: whichever pydicom has
+    "The one package that may decode the pixels, of those that pydicom knows."
+    from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit
+
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax == JPEGExtended12Bit and dataset.BitsStored > 8:
+        return "gdcm"
+    return "pillow" if syntax in (JPEGBaseline8Bit, JPEGExtended12Bit) else None
 
 # %% ../nbs/01_dicom.ipynb #d1c00006
 # The second bytes of markers of JPEG and JPEG-LS.
@@ -746,9 +758,10 @@ def _decoded_from_high_bits(
     stored_bits = dataset.BitsStored
     bits_below = dataset.HighBit + 1 - stored_bits
     dataset.BitsStored = dataset.HighBit + 1
-    values = _with_sign(dataset.pixel_array, dataset) >> bits_below
-    dataset.BitsStored = stored_bits
-    return values
+    try:
+        return _with_sign(dataset.pixel_array, dataset) >> bits_below
+    finally:  # what follows asks for what the header says, to explain a failure too
+        dataset.BitsStored = stored_bits
 
 
 def _is_signed(dataset: "Dataset") -> bool:
@@ -817,10 +830,11 @@ def _why_not_decoded(dataset: "Dataset") -> str:
         if len(dataset.PixelData) < length * dataset.BitsAllocated // 8:
             return "its pixels end too early: the file is incomplete. Export it again"
         return "its pixels are damaged: export it again"
-    if _is_installed(syntax):
+    is_installed = _is_installed(syntax, _only_decoder(dataset))
+    if is_installed:
         return "its compressed pixels are damaged: export it again"
     kind = f" ({syntax.name})" if syntax.name != syntax else ""  # a UID without a name has itself
-    if _is_installed(syntax) is None:
+    if is_installed is None:
         return f"its pixels are coded in a way that is not read{kind}: export it uncompressed"
     return (
         f"its pixels are compressed{kind}, and what decodes them is not installed: "
@@ -828,15 +842,18 @@ def _why_not_decoded(dataset: "Dataset") -> str:
     )
 
 
-def _is_installed(syntax: Any) -> bool | None:  # None: there is nothing that could be installed
-    "Whether pixels of a transfer syntax can be decoded here."
+def _is_installed(
+    syntax: Any,  # transfer syntax
+    only_decoder: str | None,  # see `_only_decoder`
+) -> bool | None:  # None: there is nothing that could be installed
+    "Whether pixels of a transfer syntax can be decoded here, by what would decode them."
     from pydicom.pixels import get_decoder
 
     try:
         decoder = get_decoder(syntax)
     except NotImplementedError:
         return None
-    if decoder.is_available:
+    if only_decoder in decoder.available_plugins or (decoder.is_available and not only_decoder):
         return True
     is_in_extra = any("gdcm" in package for package in decoder.missing_dependencies)
     return False if is_in_extra else None

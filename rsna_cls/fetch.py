@@ -756,6 +756,7 @@ def _in_terms_of_the_zip(
     left_out: str,  # of the zip, in words; '': nothing
 ) -> str:
     "The folder is a temporary one that nobody knows; the zip is what the user knows."
+    words = words.replace(" organise(", " unpack the zip, and organise(")
     words = words.replace(str(top), str(file))
     zips = [path.name for path in top.rglob("*.zip")]
     if zips:

@@ -302,6 +302,7 @@ class TrainingRecord:
     classes: list[str] | None = None  # that they tell apart, in order; None: none yet
     size: int | None = None  # of the films they learned from last, see `film_size`; None: none yet
     epochs: int = 0  # in how many they learned
+    last_layer: int = 0  # how often the last layer learned alone and without epochs, see above
     films: Counter[str] | None = field(default_factory=Counter)  # see `film_lines`
     is_known: bool = True  # or were the weights also changed by other hands?
 
@@ -319,6 +320,11 @@ class TrainingRecord:
         "Whether this is all that these weights have learned from."
         return self.is_known and self.is_of(digest)
 
+    @property
+    def has_learned(self) -> bool:
+        "Whether the weights have learned from any films since they were put in."
+        return self.epochs + self.last_layer > 0
+
     def add_epoch(
         self,
         films: Counter[str] | None,  # that they learn from, see `film_lines`
@@ -326,6 +332,19 @@ class TrainingRecord:
     ) -> None:
         "Write down that the weights learn from films, for one epoch."
         self.epochs += 1
+        self._add_films(films, dls)
+
+    def add_last_layer(
+        self,
+        films: Counter[str] | None,  # that it learns from, see `film_lines`
+        dls: DataLoaders,  # which show it these films
+    ) -> None:
+        "Write down that the last layer learns from films, alone and in steps of its own."
+        self.last_layer += 1
+        self._add_films(films, dls)
+
+    def _add_films(self, films: Counter[str] | None, dls: DataLoaders) -> None:
+        "Write down from which films the weights learn."
         self.classes = list(dls.vocab)
         self.size = film_size(dls)
         if films is None or self.films is None:
@@ -355,14 +374,14 @@ def _end_training(
 def recorded_training(
     learn: Learner,  # with a record or without
 ) -> Iterator[None]:
-    "Write down that the weights learn from the training films in another way than by `fit`."
+    "Write down that the last layer learns from the training films, alone and not by `fit`."
     if not hasattr(learn, "training_record"):
         yield
         return
     films = _begin_training(learn)
     try:
         yield
-        learn.training_record.add_epoch(films, learn.dls)
+        learn.training_record.add_last_layer(films, learn.dls)
     finally:
         _end_training(learn)
 
@@ -652,8 +671,9 @@ def _run(
         raise
     except Exception as error:
         films = f"{len(batch)} films of the shape {tuple(batch.shape[1:])}"
+        words = str(error).rstrip(" \n.?!")  # a full stop follows
         raise ValueError(
-            f"the model does not take {films}. It says: {error}. Films are given in three "
+            f"the model does not take {films}. It says: {words}. Films are given in three "
             "equal channels, normalised as the learner's own or as by film_tensor; for a model "
             "that wants anything else maps can be made of a ready batch"
         ) from error

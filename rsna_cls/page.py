@@ -255,9 +255,13 @@ def _card_rows(
         ("network", "ResNet18; its map adds up to its score, and is no reason for it"),
         ("films are squeezed to", f"{card['size']} × {card['size']} pixels"),
     ]
-    for key, name in (("films", "training films"), ("epochs", "epochs, all layers")):
-        if card.get(key) is not None:
-            rows.append((name, f"{card[key]:,}"))
+    if card.get("films") is not None:
+        rows.append(("training films", f"{card['films']:,}"))
+    if card.get("last_layer"):
+        times = "once" if card["last_layer"] == 1 else f"{card['last_layer']:,} times"
+        rows.append(("last layer trained alone", times))
+    if card.get("epochs") is not None:
+        rows.append(("epochs", f"{card['epochs']:,}"))
     rows.append(("weights (SHA-256)", f"{card['weights'][:16]}…"))
     scores = card.get("scores")
     if isinstance(scores, list) and all(_is_measure(row) for row in scores):
@@ -383,7 +387,7 @@ def _has_learned(
     card: dict[str, Any],  # from `model_card`
 ) -> bool:
     "Whether a card says that its network has learned from films."
-    return bool(card.get("films")) and bool(card.get("epochs"))
+    return bool(card.get("films")) and bool(card.get("epochs") or card.get("last_layer"))
 
 
 def _script_json(data: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ import warnings
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from importlib import metadata
@@ -244,7 +244,7 @@ def _old_model(
 
 
 # What a card says of a training that is not known. Read-only: each card is a dict of its own.
-_UNKNOWN = MappingProxyType(dict(films=None, fingerprint=None, epochs=None))
+_UNKNOWN = MappingProxyType(dict(films=None, fingerprint=None, epochs=None, last_layer=None))
 
 
 def _training_card(
@@ -254,21 +254,25 @@ def _training_card(
     record: TrainingRecord | None = getattr(learn, "training_record", None)
     if record is None or not record.holds_for(weights_digest(learn.model.state_dict())):
         return dict(_UNKNOWN)
-    if record.epochs:
-        return _card_of_films(record.films, record.epochs)
+    if record.has_learned:
+        return _card_of_films(record.films, record.epochs, record.last_layer)
     if hasattr(learn, "loaded_model"):  # its films are not those it learned from
         return dict(_UNKNOWN)
-    return _card_of_films(film_lines(learn.dls.train_ds), epochs=0)
+    return _card_of_films(film_lines(learn.dls.train_ds), epochs=0, last_layer=0)
 
 
 def _card_of_films(
     films: Counter[str] | None,  # from `film_lines`
     epochs: int,  # in which the weights learned from them
+    last_layer: int,  # how often the last layer learned alone, as `fine_tune` lets it
 ) -> dict[str, Any]:  # plain values
     "What the card says of the films that weights learned from."
-    if not films:
-        return _UNKNOWN | dict(epochs=epochs if films is None else None)
-    return dict(films=films.total(), fingerprint=_fingerprint(films), epochs=epochs)
+    if films is not None and not films:
+        return dict(_UNKNOWN)
+    how = dict(epochs=epochs, last_layer=last_layer)
+    if films is None:
+        return _UNKNOWN | how
+    return dict(films=films.total(), fingerprint=_fingerprint(films), **how)
 
 # %% ../nbs/09_saved.ipynb #6e914e1b
 def _plain(value: Any) -> Any:
@@ -570,12 +574,50 @@ def _not_a_model(
             f"; saving it was interrupted, the earlier model is {old}" for old in rescued(path)
         ]
         return BadModel(f"there is no saved model {path}{''.join(earlier)}")
-    advice = f"a saved model is a folder with {_CARD} and {_TENSORS}, or a zip of them"
     if path.name in _LARGEST:
-        advice = f"give the folder it lies in, {path.parent}"
-    elif path.is_file() and path.suffix.lower() != ".zip":
-        advice += ". Pickles (.pkl, .pth) are not opened: they can run programs"
-    return BadModel(f"{path} is not a saved model: {advice}")
+        return BadModel(f"{path} is not a saved model: give the folder it lies in, {path.parent}")
+    head = _first_bytes(path)
+    if _is_pickle(path.name) or head.startswith(_BEGIN_OF_PICKLE):
+        return BadModel(f"{path} is not a saved model but {_A_PICKLE}")
+    if path.suffix.lower() == ".zip" or head.startswith(_BEGIN_OF_ZIP):
+        return BadModel(f"{path} is not a saved model: it is a damaged zip. Copy it again")
+    return BadModel(
+        f"{path} is not a saved model: that is a folder with {_CARD} and {_TENSORS}, or a zip of "
+        "them"
+    )
+
+
+_BEGIN_OF_ZIP = b"PK"
+_BEGIN_OF_PICKLE = b"\x80"  # of protocol 2 or later, which torch and fastai write
+_A_PICKLE = (
+    "a pickle (.pkl, .pth), which is never opened: it can run programs. Save the model with "
+    "save_model(learn, path)"
+)
+
+
+def _first_bytes(path: Path) -> bytes:  # b'' of a folder
+    "How a file begins; raises OSError."
+    if not path.is_file():
+        return b""
+    with path.open("rb") as stream:
+        return stream.read(2)
+
+
+def _is_pickle(
+    name: str,  # of a file, or of what is in a zip
+) -> bool:
+    "Whether a name is a pickle's: torch's own are zips with a data.pkl in them."
+    return name.lower().endswith((".pkl", ".pickle", ".pt", ".pth"))
+
+
+def _has_no(
+    name: str,  # what is missing
+    path: Path,  # of the folder or the zip
+    names: Iterable[str],  # of what is there
+) -> BadModel:  # to be raised
+    "That a file of a saved model is missing, in words."
+    instead = f", but {_A_PICKLE}" if any(map(_is_pickle, names)) else ""
+    return BadModel(f"{path} is not a saved model: it has no {name}{instead}")
 
 
 def _read_file(
@@ -585,7 +627,7 @@ def _read_file(
     "One of the two files in a folder; raises `BadModel` or OSError."
     file = folder / name
     if not file.is_file():
-        raise BadModel(f"{folder} is not a saved model: it has no {name}")
+        raise _has_no(name, folder, [other.name for other in folder.iterdir()])
     with file.open("rb") as stream:
         return _read_bounded(stream, folder, name)
 
@@ -600,9 +642,10 @@ def _read_member(
     members = [
         "/".join(part) for part in parts if part[-1] == name and len(part) <= _DEEPEST_MEMBER
     ]
-    if len(members) != 1:
-        found = "no" if not members else "more than one"
-        raise BadModel(f"{path} is not a saved model: it has {found} {name}")
+    if not members:
+        raise _has_no(name, path, archive.namelist())
+    if len(members) > 1:
+        raise BadModel(f"{path} is not a saved model: it has more than one {name}")
     with archive.open(members[0]) as stream:
         return _read_bounded(stream, path, name)
 
@@ -744,6 +787,7 @@ _RIGHT: dict[str, Callable[[Any], bool]] = dict(
     films=_is_count,
     fingerprint=_is_fingerprint,
     epochs=_is_count,
+    last_layer=_is_count,
     versions=_are_versions,
     scores_from=_is_one_of(_OF_THESE, _OF_UNKNOWN),
     parent=_is_digest,

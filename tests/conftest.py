@@ -7,6 +7,9 @@ import sys
 # threads that wait for each other burn time. Said before torch is imported, which reads it then.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import re
+import shutil
+import subprocess
 import tempfile
 from contextlib import suppress
 from copy import deepcopy
@@ -241,3 +244,36 @@ def first_learner(course):
 def learn(first_learner):
     "A learner with the embedded body and a head that was not trained; fresh for each test."
     return deepcopy(first_learner)
+
+
+# --- the source of the page that a network is saved into -----------------------------------------
+
+NPM = shutil.which("npm")
+AXE = "node_modules/axe-core/axe.min.js"  # in the workshop: looks for what shuts people out
+
+
+def npm(folder, *words, **more):
+    "Run npm in a folder; its exit status and its output."
+    result = subprocess.run(
+        [NPM, *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        env=os.environ | more,
+    )
+    return result.returncode, result.stdout + result.stderr
+
+
+@pytest.fixture(scope="session")
+def workshop(tmp_path_factory):
+    "A copy of the page's source, with the packages that its lock file names."
+    if NPM is None:
+        pytest.skip("needs Node.js and npm: on Debian and Ubuntu, apt-get install npm")
+    folder = tmp_path_factory.mktemp("workshop") / "page"
+    shutil.copytree(HERE / "page", folder, ignore=shutil.ignore_patterns("node_modules"))
+    code, words = npm(folder, "ci", "--prefer-offline", "--loglevel=error")
+    if code and re.search("ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT", words):
+        pytest.skip("needs the internet: npm could not be reached")
+    assert code == 0, words
+    return folder

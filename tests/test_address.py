@@ -457,6 +457,17 @@ def test_what_does_not_agree_is_not_released(ready, what):
         release.main("v7.0.0", "Some-1/rsna_cls", ready)
 
 
+def test_lessons_that_ran_with_another_library_are_not_released(ready):
+    copy = ready / "docs/lessons/01_first_classifier.md"
+    copy.parent.mkdir(parents=True)
+    copy.write_text(f"<!-- library: {docs.library_digest(ready)} -->\n", encoding="utf-8")
+    assert release.reasons_against("v7.0.0", "Some-1/rsna_cls", ready) == []
+    module = ready / "rsna_cls/film.py"
+    module.write_text("x = 1\n", encoding="utf-8")
+    [reason] = release.reasons_against("v7.0.0", "Some-1/rsna_cls", ready)
+    assert "has changed since these lessons ran: 01_first_classifier. make site" in reason
+
+
 def test_a_copy_without_an_address_is_not_released(ready):
     address.set_address(docs.PLACEHOLDER, ready)
     [reason] = release.reasons_against("v7.0.0", None, ready)

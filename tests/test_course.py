@@ -214,6 +214,29 @@ def test_folders_that_may_be_a_missing_split_are_counted(tmp_path):
         Course(path)
 
 
+@pytest.mark.parametrize("needs", [("train", "val"), ()])
+@pytest.mark.parametrize("below", ["", "patient/"])
+def test_of_a_folder_for_each_class_the_way_to_a_course_folder_is_named(tmp_path, below, needs):
+    "Whether or not there are folders in the classes; one of them is no split."
+    for name in ("chest", "abd"):
+        put(tmp_path / f"films/{name}/{below}1.png")
+    with pytest.raises(BadFolder, match='organise.*labels="folders".* makes') as error:
+        Course(tmp_path / "films", needs)
+    assert "rename" not in str(error.value)
+
+    # One folder alone is no class of two; with a split there, it is known what a course folder is.
+    shutil.rmtree(tmp_path / "films/abd")
+    put(tmp_path / "films/1.png")
+    with pytest.raises(BadFolder) as error:
+        Course(tmp_path / "films", needs)
+    assert "organise" not in str(error.value)
+    put(tmp_path / "films/abd/1.png")
+    (tmp_path / "films/test").mkdir()
+    with pytest.raises(BadFolder) as error:
+        Course(tmp_path / "films", needs)
+    assert "organise" not in str(error.value)
+
+
 def test_the_right_folder_is_named_where_one_above_or_below_was_given(tmp_path):
     write_course(tmp_path / "films/data")
     with pytest.raises(BadFolder, match="found data/train/: give the folder .*films/data"):

@@ -902,6 +902,26 @@ def test_compressed_in_a_way_that_is_not_read(tmp_path, monkeypatch):
         load_film(file)
 
 
+def test_jpeg_of_12_bits_without_gdcm(tmp_path, monkeypatch):
+    "pydicom has Pillow for JPEG Extended, which does not decode 12 bits: this film is not damaged."
+    from pydicom.pixels import get_decoder
+
+    decoder = get_decoder(UID("1.2.840.10008.1.2.4.51"))
+    monkeypatch.setattr(decoder, "_available", {"pillow": decoder._available["pillow"]})
+    monkeypatch.setattr(decoder, "_unavailable", {"gdcm": ("gdcm>=3.0.10",)})
+    monkeypatch.setitem(sys.modules, "gdcm", None)
+    file = Path(get_testdata_file("JPGExtended.dcm"))
+    with pytest.raises(BadFilm, match=r"JPEG Extended .*is not installed: .*rsna_cls\[dicom\]"):
+        load_film(file)
+
+    # With 8 bits Pillow is what decodes, and a film that it cannot decode is damaged.
+    dataset = pydicom.dcmread(file)
+    dataset.BitsStored = 8
+    dataset.save_as(tmp_path / "a.dcm")
+    with pytest.raises(BadFilm, match="compressed pixels are damaged"):
+        load_film(tmp_path / "a.dcm")
+
+
 def test_compressed_and_does_not_say_how(tmp_path):
     dataset = pydicom.dcmread(get_testdata_file("RG3_J2KR.dcm"))
     del dataset.file_meta.TransferSyntaxUID

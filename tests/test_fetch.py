@@ -530,6 +530,17 @@ def test_the_outermost_course_of_a_zip(cache, course, tmp_path, capsys, folders,
         assert (left_out or "as you asked)") in printed
 
 
+@pytest.mark.parametrize("folder", ["", "export/"])
+def test_a_zip_of_a_folder_for_each_class(cache, course, tmp_path, folder):
+    "The way to a course folder is named, and begins with the zip."
+    with zipfile.ZipFile(tmp_path / "my.zip", "w") as archive:
+        for number, film in enumerate(film_files(course / "train")):
+            archive.write(film, f"{folder}{film.parent.name}/patient {number}/1.png")
+    with pytest.raises(BadFolder, match="is a class, unpack the zip, and organise") as error:
+        fetch_data(tmp_path / "my.zip")
+    assert "rename" not in str(error.value)
+
+
 def test_zip_bomb(cache, tmp_path, monkeypatch):
     monkeypatch.setattr(fetch, "_MOST_BYTES", 1000)
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from functools import cache
+from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
@@ -94,13 +95,13 @@ def test_a_missing_letter_is_noticed():
 
 
 def lesson_cells():
-    "The cells of the page's table, by the file name of the lesson."
+    "The cells of the page's table, by the name of the lesson."
     cells = page(UNSET).find("table").find_all("td")
-    return {cell.find("a")["href"].rpartition("/")[2]: cell for cell in cells}
+    return {Path(cell.find("a")["href"]).stem: cell for cell in cells}
 
 
 def test_every_lesson_has_its_place_in_order():
-    assert list(lesson_cells()) == [path.name for path in LESSONS]
+    assert list(lesson_cells()) == [path.stem for path in LESSONS]
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
@@ -109,9 +110,9 @@ def test_a_lesson_s_title_and_minutes_are_its_own(path):
     text = "\n".join("".join(cell["source"]) for cell in cells)
     title = re.search(r"^# (\d · .*)$", text, re.M)[1]
     minutes = re.search(r"^## Time and hardware\n+(\d+) minutes", text, re.M)[1]
-    cell = lesson_cells()[path.name]
+    cell = lesson_cells()[path.stem]
     assert f"{title}, {minutes} minutes" in cell.get_text()
-    assert {link["href"] for link in cell.find_all("a")} == {f"nbs/lessons/{path.name}"}
+    assert {link["href"] for link in cell.find_all("a")} == {f"docs/lessons/{path.stem}.md"}
     assert cell.find("img")["src"] == f"nbs/images/lesson_{path.name[:2]}.png"
 
 

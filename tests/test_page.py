@@ -8,7 +8,6 @@ import base64
 import json
 import os
 import re
-import shutil
 import statistics
 import struct
 import subprocess
@@ -24,7 +23,7 @@ import torch
 from PIL import Image
 
 import firefox
-from conftest import HERE, make_dicom
+from conftest import AXE, HERE, make_dicom, npm
 from rsna_cls import (
     BadModel,
     Gate,
@@ -46,9 +45,7 @@ from rsna_cls import (
 from small_films import png_chunk
 from test_browser import CHROMIUM, FLAGS
 
-SOURCE = HERE / "page"
 SHOTS = HERE / "build/page"
-NPM = shutil.which("npm")
 needs_chromium = pytest.mark.skipif(
     CHROMIUM is None,
     reason="needs Chromium: on Debian and Ubuntu, apt-get install chromium",
@@ -652,7 +649,6 @@ new MutationObserver((changes, observer) => {
     window.dropped = { isEarly, isKept: !window.dispatchEvent(drop) };
 }).observe(document, { subtree: true, childList: true });
 """
-AXE = "node_modules/axe-core/axe.min.js"
 
 
 @needs_chromium
@@ -878,33 +874,6 @@ def resident_megabytes():
 # --- The page's source ----------------------------------------------------------------------------
 
 
-def npm(folder, *words, **more):
-    "Run npm in a folder; its exit status and its output."
-    result = subprocess.run(
-        [NPM, *words],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        env=os.environ | more,
-    )
-    return result.returncode, result.stdout + result.stderr
-
-
-@pytest.fixture(scope="module")
-def workshop(tmp_path_factory):
-    "A copy of the page's source, with the packages that its lock file names."
-    if NPM is None:
-        pytest.skip("needs Node.js and npm: on Debian and Ubuntu, apt-get install npm")
-    folder = tmp_path_factory.mktemp("workshop") / "page"
-    shutil.copytree(SOURCE, folder, ignore=shutil.ignore_patterns("node_modules"))
-    code, words = npm(folder, "ci", "--prefer-offline", "--loglevel=error")
-    if code and re.search("ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT", words):
-        pytest.skip("needs the internet: npm could not be reached")
-    assert code == 0, words
-    return folder
-
-
 @pytest.mark.slow(seconds=40)
 class TestSource:
     "The page's own tests, and that the template was made from what lies here."
@@ -916,7 +885,7 @@ class TestSource:
     def test_its_own_tests(self, workshop, tmp_path):
         "Films are read and changed byte for byte as the library does it."
         golden = tmp_path / "golden"
-        command = [sys.executable, str(SOURCE / "test/film_golden.py"), str(golden)]
+        command = [sys.executable, str(HERE / "page/test/film_golden.py"), str(golden)]
         data = os.environ.get("RSNA_CLS_DATA")
         if data:
             command.append(str(fetch_data(data)))

@@ -297,7 +297,7 @@ def test_the_address_stands_in_settings_alone():
     made = {HERE / "settings.ini", HERE / "tools/docs.py", *docs.wanted()}
     made.add(HERE / "CHANGELOG.md")  # what was written there of a release stays as it was
     for path in FILES:
-        is_text = path.suffix not in (".png", ".safetensors", ".onnx", ".z")
+        is_text = path.suffix not in (".png", ".webp", ".safetensors", ".onnx", ".z")
         if is_text and path not in made:
             text = path.read_text(encoding="utf-8")
             assert url not in text, f"{path} names the address: write marks, see tools/address.toml"
@@ -651,7 +651,7 @@ def test_no_original_film_is_in_the_repository(real):
         return hashlib.sha256(path.read_bytes()).hexdigest()
 
     originals = {digest(film) for film in rsna_cls.film_files(real)}
-    pictures = [p for p in HERE.rglob("*") if p.suffix in (".png", ".jpg", ".dcm")]
+    pictures = [p for p in HERE.rglob("*") if p.suffix in (".png", ".webp", ".jpg", ".dcm")]
     made = {".venv", "build", ".git", "node_modules"}
     committed = [p for p in pictures if p.is_file() and not made & set(p.parts)]
     assert len(committed) > 80

@@ -226,6 +226,7 @@ def test_what_the_card_says(learn, tmp_path):
         "std": [0.229, 0.224, 0.225],
         "films": 12,
         "epochs": 0,
+        "last_layer": 0,
         "scores": None,
         "gate": None,
         "weights": weights_digest(learn.model.state_dict()),
@@ -471,6 +472,19 @@ def test_films_of_two_trainings(learn, course, other_films, tmp_path):
         once["fingerprint"],
         fingerprint_of(other_films.train_ds),
     )
+
+
+@pytest.mark.slow(seconds=3)
+@pytest.mark.parametrize("epochs", [0, 1])
+def test_the_last_layer_alone_is_no_epoch(learn, tmp_path, epochs):
+    "What `fine_tune` was told is what the card says."
+    fine_tune(learn, epochs)
+    card = card_of(save_model(learn, tmp_path / "m"))
+    assert [card["films"], card["epochs"], card["last_layer"]] == [12, epochs, 1]
+    with learn.no_bar(), learn.no_logging():
+        learn.fit(2)
+    card = load_model(save_model(learn, tmp_path / "m")).card
+    assert [card["films"], card["epochs"], card["last_layer"]] == [12, epochs + 2, 1]
 
 
 @pytest.mark.slow(seconds=2)
@@ -1266,11 +1280,16 @@ def test_one_of_the_two_is_no_file(model, name, kind):
     ("name", "words"),
     [
         ("nowhere", "there is no saved model"),
-        ("m.pkl", "they can run programs"),
-        ("m.pth", "it has no model.json"),  # torch's files are zips
-        ("letter.txt", "not a saved model"),
-        ("else.zip", "it has no model.json"),
-        ("damaged.zip", "not a saved model"),
+        ("m.pkl", "not a saved model but a pickle .* can run programs"),
+        ("m.pth", "it has no model.json, but a pickle .* never opened"),  # torch's files are zips
+        ("pickles", "it has no model.json, but a pickle .* never opened"),
+        ("nameless", "not a saved model but a pickle"),
+        ("letter.txt", "that is a folder with model.json"),
+        ("else.zip", "it has no model.json$"),
+        ("damaged.zip", "it is a damaged zip"),
+        ("damaged", "it is a damaged zip"),
+        ("empty.zip", "it is a damaged zip"),
+        ("damaged.pth", "not a saved model but a pickle"),
         ("encrypted.zip", "cannot be read"),
         ("twice.zip", "more than one model.json"),
         ("deep.zip", "it has no model.json"),
@@ -1284,6 +1303,11 @@ def test_paths_that_are_no_saved_model(model, tmp_path, name, words):
     (tmp_path / "m.pkl").write_bytes(pickle.dumps({}))
     (tmp_path / "letter.txt").write_text("Dear colleague", encoding="utf-8")
     torch.save({}, tmp_path / "m.pth")
+    (tmp_path / "pickles").mkdir()
+    (tmp_path / "pickles/export.pkl").write_bytes(pickle.dumps({}))
+    (tmp_path / "nameless").write_bytes(pickle.dumps({}))
+    (tmp_path / "empty.zip").touch()
+    (tmp_path / "damaged.pth").write_bytes((tmp_path / "m.pth").read_bytes()[:40])
     card = (model / "model.json").read_bytes()
     for file, members in {
         "else.zip": ["else.txt"],
@@ -1293,7 +1317,8 @@ def test_paths_that_are_no_saved_model(model, tmp_path, name, words):
         with zipfile.ZipFile(tmp_path / file, "w") as archive:
             for member in members:
                 archive.writestr(member, card)
-    (tmp_path / "damaged.zip").write_bytes((tmp_path / "else.zip").read_bytes()[:40])
+    for name_of_damaged in ("damaged.zip", "damaged"):
+        (tmp_path / name_of_damaged).write_bytes((tmp_path / "else.zip").read_bytes()[:40])
 
     # A bit in its header says that a member is encrypted.
     with zipfile.ZipFile(tmp_path / "encrypted.zip", "w") as archive:

@@ -1,14 +1,15 @@
-"The site: its pages, the links between them, and what it refuses to publish."
+"The site: its pages, the links between them, what a browser makes of it, what it refuses."
 
 import importlib
-import os
+import re
 import sys
+from pathlib import Path
 
-import nbformat
 import pytest
 from bs4 import BeautifulSoup
 
-from conftest import HERE
+from conftest import AXE, HERE
+from test_browser import CHROMIUM, FLAGS
 
 sys.path.insert(0, str(HERE / "tools"))
 website = importlib.import_module("website")
@@ -16,136 +17,284 @@ docs = importlib.import_module("docs")
 
 UNSET = docs.Address(docs.PLACEHOLDER, "9.9.9", False)
 SET = docs.Address("https://github.com/someone/rsna_cls", "9.9.9", False)
-
-PICTURE = '<img alt="a picture of nothing" src="data:image/png;base64,iVBORw0KGgo=">'
-CODE = f"from IPython.display import HTML\nHTML('{PICTURE}')"
-
-
-def write_lesson(file, *cells):
-    "Write a lesson: a title, the parameters cell, and these cells."
-    v4 = nbformat.v4
-    parameters = v4.new_code_cell("films = 'auto'", metadata=dict(tags=["parameters"]))
-    notebook = v4.new_notebook(cells=[v4.new_markdown_cell("# 9 · Tiny"), parameters, *cells])
-    notebook.metadata["kernelspec"] = dict(name="python3", language="python", display_name="")
-    nbformat.write(notebook, file)
-    return file
-
-
-# --- building it ---------------------------------------------------------------------------------
+SHOTS = HERE / "build/site_shots"
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    "A site of the real home page and one tiny lesson."
+    "The site of this repository; the page with the network, which has tests of its own, left out."
     home = tmp_path_factory.mktemp("site")
-    code = (
-        f"from pathlib import Path\nprint(films, Path('model').resolve(), {str(HERE / 'data')!r})"
-    )
-    hidden = nbformat.v4.new_code_cell(code, metadata=dict(jupyter={"source_hidden": True}))
-    lesson = write_lesson(home / "09_tiny.ipynb", nbformat.v4.new_code_cell(CODE), hidden)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RSNA_CLS_DATA", "films of somebody")
-        website.build([lesson], home / "site", home / "executed")
+    website.build(home / "site", home / "source", UNSET)
     return home / "site"
 
 
-@pytest.mark.slow(seconds=8)
+def read(file):
+    "A page, read."
+    return BeautifulSoup(file.read_text(encoding="utf-8"), "html.parser")
+
+
+@pytest.mark.slow(seconds=60)
 class TestSite:
-    "A site, built once."
+    "The site, made once, and nothing run for it."
 
     def test_it_has_no_faults(self, site):
-        assert website.problems(site) == []
-        assert sorted(file.name for file in site.glob("*.html")) == ["09_tiny.html", "index.html"]
+        assert website.problems(website.Site(site)) == []
 
-    def test_its_pages_lead_to_each_other(self, site):
-        for file in site.glob("*.html"):
-            links = website.soup_of(file).find("nav").find_all("a")
-            assert [link["href"] for link in links] == ["index.html", "09_tiny.html"]
-            current = [link["href"] for link in links if link.get("aria-current") == "page"]
-            assert current == [file.name]
+    def test_every_page_of_the_menu_is_there(self, site):
+        sections = website.all_sections(UNSET)
+        names = [page.name for pages in sections.values() for page in pages]
+        assert len(names) > 60
+        menu = read(site / "index.html").find(class_="sidebar-tree")
+        linked = {link["href"] for link in menu.find_all("a")}
+        for name in names:
+            assert (site / f"{name}.html").is_file()
+            assert name == "index" or f"{name}.html" in linked
 
-    def test_a_lesson_runs_on_the_simulated_films(self, site):
-        "Whatever RSNA_CLS_DATA says: no other films can get into a page."
-        page = website.soup_of(site / "09_tiny.html")
-        assert page.find_all("pre")[-1].text.startswith("simulated ")
-
-    def test_folded_code_is_folded(self, site):
-        page = website.soup_of(site / "09_tiny.html")
-        assert "print(films" in page.find("details", class_="folded").text
+    def test_a_lesson_shows_what_came_of_it(self, site):
+        page = read(site / "lessons/01_first_classifier.html")
+        assert len(page.find("article").find_all("img")) >= 10
+        assert "Ready: rsna_cls" in page.text
+        assert page.find("details").find("summary").text.startswith("Code: ")
 
     def test_every_page_says_what_it_is_not(self, site):
-        for file in site.glob("*.html"):
-            footer = website.soup_of(file).find("footer").text
-            for words in ("Not for clinical use", "no product of", "CC BY 4.0", "Wiggins"):
-                assert words in footer
+        for file in site.rglob("*.html"):
+            page = read(file)
+            is_german = page.find("html")["lang"] == "de"
+            no_use = "Nicht für den klinischen" if is_german else "Not for clinical use"
+            for words in (no_use, "Radiological Society", "CC BY 4.0", "Wiggins"):
+                assert words in page.find("footer").text, file.name
 
-    def test_a_page_does_not_say_where_it_was_built(self, site):
-        "Not even a path that a cell printed."
-        page = website.soup_of(site / "09_tiny.html")
-        assert page.find_all("pre")[-1].text.strip() == "simulated model data"
+    def test_no_page_says_where_it_was_made(self, site):
+        for file in site.rglob("*.html"):
+            text = file.read_text(encoding="utf-8")
+            assert str(HERE) not in text, file.name
+            assert str(site.parent) not in text, file.name
+
+    def test_an_outline_is_there_in_german(self, site):
+        page = read(site / "de/01_first_classifier.html")
+        assert page.find("html")["lang"] == "de"
+        assert "Nicht für den klinischen Gebrauch" in page.find("article").text
+        assert page.find("h1").text.startswith("1 · Ihr erster Klassifikator")
+        assert page.find("a", hreflang="en")["href"] == "../lessons/01_first_classifier.html"
+
+    def test_a_formula_is_mathml(self, site):
+        "Browsers show it without a script, and screen readers read it."
+        page = read(site / "library/15_cam.html")
+        assert len(page.find_all("math")) >= 10
+        words = re.sub(r"<pre.*?</pre>", "", str(page.find("article")), flags=re.DOTALL)
+        assert "$" not in words
+
+    def test_folded_code_has_its_names(self, site):
+        page = read(site / "library/15_cam.html")
+        titles = [summary.text for summary in page.find_all("summary")]
+        assert any("grad_cam" in title for title in titles if title.startswith("Source: "))
 
 
-def test_a_lesson_runs_again_only_when_something_has_changed(tmp_path):
-    lesson = write_lesson(tmp_path / "09_tiny.ipynb")
-    executed = tmp_path / "executed.ipynb"
-    assert not website.is_fresh(executed, lesson, changed=0)
-    executed.write_text("", encoding="utf-8")
-    os.utime(lesson, (100, 100))
-    os.utime(executed, (200, 200))
-    assert website.is_fresh(executed, lesson, changed=150)
-    assert not website.is_fresh(executed, lesson, changed=250)  # the library has changed
-    os.utime(lesson, (300, 300))
-    assert not website.is_fresh(executed, lesson, changed=150)
+@pytest.mark.slow(seconds=20)
+def test_the_page_with_the_network_is_as_large_as_its_link_says(tmp_path):
+    size = website.write_ready_page(tmp_path / website.TRY).stat().st_size
+    said = re.search(r"\((\d+) MB\)", (website.SOURCE / "try_it.md").read_text(encoding="utf-8"))[1]
+    assert round(size / 1e6) == int(said)
+
+
+# --- in a browser --------------------------------------------------------------------------------
+
+ALIKE = "library/"  # the pages of modules are made by one rule: a few stand for all
+SHOWN = ("library/index", "library/01_dicom", "library/15_cam", "library/sim/00_beam")
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    "Chromium without a window."
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def window(chromium, request):
+    "A window of a width and a theme."
+    width, theme = request.param
+    viewport = dict(width=width, height=900)
+    context = chromium.new_context(viewport=viewport, color_scheme=theme, offline=True)
+    yield context.new_page()
+    context.close()
+
+
+DESKTOP, PHONE = 1280, 390
+
+
+@pytest.mark.skipif(
+    CHROMIUM is None, reason="needs Chromium: on Debian and Ubuntu, apt-get install chromium"
+)
+@pytest.mark.slow(seconds=150)
+class TestInTheBrowser:
+    "What a reader sees, offline, from a file on the disk."
+
+    @pytest.mark.parametrize(
+        "window", [(DESKTOP, "light"), (PHONE, "dark")], indirect=True, ids=["desktop", "phone"]
+    )
+    def test_axe_finds_nothing_and_nothing_is_too_wide(self, site, window, workshop):
+        axe = (workshop / AXE).read_text(encoding="utf-8")
+        found = []
+        for file in sorted(site.rglob("*.html")):
+            name = file.relative_to(site).with_suffix("").as_posix()
+            if name.startswith(ALIKE) and name not in SHOWN:
+                continue
+            window.goto(file.as_uri())
+            window.evaluate(axe)
+            for rule in window.evaluate("() => axe.run()")["violations"]:
+                found.append(f"{name}: {rule['id']}: {rule['nodes'][0]['html'][:200]}")
+            width = window.evaluate("() => document.documentElement.scrollWidth")
+            if width > window.viewport_size["width"]:
+                found.append(f"{name} is {width} pixels wide")
+        assert found == []
+
+    @pytest.mark.parametrize("window", [(DESKTOP, "dark"), (PHONE, "light")], indirect=True)
+    @pytest.mark.parametrize("name", ["index", "lessons/04_where_it_ends", "library/22_gate"])
+    def test_axe_finds_nothing_in_the_other_theme(self, site, window, name, workshop):
+        window.goto((site / f"{name}.html").as_uri())
+        window.evaluate((workshop / AXE).read_text(encoding="utf-8"))
+        found = window.evaluate("() => axe.run()")["violations"]
+        assert not [f"{rule['id']}: {rule['nodes'][0]['html']}" for rule in found]
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        window.screenshot(path=SHOTS / f"{Path(name).name}_{window.viewport_size['width']}.png")
+
+    @pytest.mark.parametrize("window", [(DESKTOP, "light")], indirect=True)
+    def test_search_finds_a_lesson_and_a_function(self, site, window):
+        for words, page in [("overfitting", "1 · Your first"), ("grad_cam", "rsna_cls.cam")]:
+            window.goto(f"{(site / 'search.html').as_uri()}?q={words}")
+            window.wait_for_selector("#search-results .search-summary", timeout=20_000)
+            window.wait_for_function(
+                "words => document.querySelector('#search-results').textContent.includes(words)",
+                arg=page,
+                timeout=20_000,
+            )
 
 
 # --- links and pictures --------------------------------------------------------------------------
 
 
-def mended(html, address=UNSET):
-    "A piece of the home page, with its links mended."
-    page = BeautifulSoup(html, "html.parser")
-    lesson = website.LESSONS / "01_first_classifier.ipynb"
-    pages = [
-        website.Page(website.HOME, "index.html", "Home"),
-        website.Page(lesson, "01_first_classifier.html", "1"),
-    ]
-    website.mend_links(page, website.HOME, pages, address)
-    return str(page)
+@pytest.fixture
+def links(tmp_path):
+    "Where links lead, as long as there is no address."
+    return links_for(UNSET, tmp_path)
+
+
+def links_for(address, folder):
+    "Where the links of the site lead."
+    pages = [page for section in website.all_sections(address).values() for page in section]
+    return website.Links(pages, address, folder)
+
+
+def mended(text, links, name="index", source=HERE / "README.md"):
+    "A piece of a page, with its links led to pages."
+    return website.mended(website.Page(name, source, text), links)
 
 
 @pytest.mark.parametrize(
     "href, leads_to",
     [
-        ("lessons/01_first_classifier.ipynb", "01_first_classifier.html"),
-        ("nbs/lessons/01_first_classifier.ipynb#Set-up", "01_first_classifier.html#Set-up"),
+        ("nbs/lessons/01_first_classifier.ipynb", "lessons/01_first_classifier.md"),
+        ("docs/lessons/01_first_classifier.md", "lessons/01_first_classifier.md"),
+        ("nbs/15_cam.ipynb#which-layer", "library/15_cam.md#which-layer"),
+        ("nbs/sim", "library/index.md"),
+        ("LICENSE", "cite.md"),
         ("https://example.org/x", "https://example.org/x"),
-        ("#Start", "#Start"),
+        ("#start", "#start"),
     ],
 )
-def test_where_a_link_leads(href, leads_to):
-    assert mended(f'<a href="{href}">words</a>') == f'<a href="{leads_to}">words</a>'
+def test_where_a_link_leads(links, href, leads_to):
+    assert mended(f"see [`words`]({href}).", links) == f"see [`words`]({leads_to})."
+    html = leads_to.replace(".md", ".html")
+    expected = f'<a href="{html}">words</a>'
+    assert mended(f'<a href="{href}">words</a>', links) == expected
 
 
-def test_a_link_into_the_repository_follows_the_address():
-    "To the released version where there is one; its words alone where there is no address."
-    link = '<a href="../experiments/README.md">how</a>'
-    assert mended(link) == "how"
-    there = "https://github.com/someone/rsna_cls/blob/HEAD/experiments/README.md"
-    assert mended(link, SET) == f'<a href="{there}">how</a>'
+def test_a_link_of_a_page_in_a_folder_starts_there(links):
+    source = HERE / "nbs/sim/00_beam.ipynb"
+    text = mended("[cam](../15_cam.ipynb)", links, "library/sim/00_beam", source)
+    assert text == "[cam](../15_cam.md)"
 
 
-def test_a_link_to_nothing_stops_the_site():
-    with pytest.raises(website.SiteError, match=r"index\.ipynb leads to no_such\.md"):
-        mended('<a href="no_such.md">x</a>')
+def test_a_link_into_the_repository_follows_the_address(links, tmp_path):
+    "Its words alone, as long as there is no address."
+    text = "see [the rules](.github/CODE_OF_CONDUCT.md)"
+    assert mended(text, links) == "see the rules"
+    there = "https://github.com/someone/rsna_cls/blob/HEAD/.github/CODE_OF_CONDUCT.md"
+    assert mended(text, links_for(SET, tmp_path)) == f"see [the rules]({there})"
 
 
-def test_a_picture_from_elsewhere_becomes_its_words(tmp_path):
-    picture = next((HERE / "nbs/images").glob("*.png")).name
-    badge = '<img alt="Open in Colab" src="https://example.org/badge.svg">'
-    page = BeautifulSoup(f'{badge}<img alt="m" src="images/{picture}">', "html.parser")
-    website.mend_images(page, website.HOME, tmp_path)
-    assert str(page) == f'Open in Colab<img alt="m" src="images/{picture}"/>'
-    assert (tmp_path / "images" / picture).is_file()
+def test_a_page_leads_to_its_own_notebook_in_the_repository(tmp_path):
+    source = HERE / "docs/lessons/01_first_classifier.md"
+    text = "open [the notebook](../../nbs/lessons/01_first_classifier.ipynb)"
+    name = "lessons/01_first_classifier"
+    there = "https://github.com/someone/rsna_cls/blob/HEAD/nbs/lessons/01_first_classifier.ipynb"
+    found = mended(text, links_for(SET, tmp_path), name, source)
+    assert found == f"open [the notebook]({there})"
+
+
+def test_a_link_to_nothing_stops_the_site(links):
+    with pytest.raises(website.SiteError, match=r"README\.md leads to no_such\.md"):
+        mended("[x](no_such.md)", links)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```python\nx = y[0](no_such)\n```",
+        "- a list\n\n  ```\n  [x](no_such.md)\n  ```",
+        "~~~\n![x](no_such.png)\n~~~",
+        "````text\n```\n[x](no_such.md)\n```\n````",
+        "the code `[x](no_such.md)` and `d[k](LICENSE)`",
+        r"no link: \[x](LICENSE)",
+    ],
+)
+def test_code_is_left_alone(links, text):
+    assert mended(text, links) == text
+
+
+def test_a_comment_goes_and_code_that_looks_like_one_stays(tmp_path):
+    file = tmp_path / "a.md"
+    file.write_text("<!-- made by `make` -->\na `<!-- b -->`\n\n```\n<!-- c -->\n```\n", "utf-8")
+    assert website.text_of(file) == "a `<!-- b -->`\n\n```\n<!-- c -->\n```\n"
+
+
+def test_a_link_to_what_is_made_beside_the_pages_is_written_as_html(links):
+    assert mended('<a href="try.html">x</a>', links) == '<a href="try.html">x</a>'
+    with pytest.raises(website.SiteError, match="write the link to try.html as <a"):
+        mended("[x](try.html)", links)
+
+
+def test_two_pictures_of_one_name_stay_two(links, tmp_path):
+    first = mended("![a](nbs/images/lesson_01.png)", links)
+    second = mended("![b](docs/lessons/01_first_classifier/03_2.webp)", links)
+    assert first == "![a](/_pictures/nbs_images_lesson_01.png)"
+    assert second == "![b](/_pictures/docs_lessons_01_first_classifier_03_2.webp)"
+    assert len(list((tmp_path / "_pictures").iterdir())) == 2
+
+
+def test_a_picture_from_elsewhere_becomes_its_words(links):
+    badge = "[![Open in Colab](https://example.org/badge.svg)](https://example.org/x)"
+    assert mended(badge, links) == "[Open in Colab](https://example.org/x)"
+
+
+def test_a_picture_in_html_is_copied(links, tmp_path):
+    text = mended('<img src="nbs/images/elbow.png" alt="m">', links)
+    assert text == '<img src="images/nbs_images_elbow.png" alt="m">'
+    assert (tmp_path / "_extra/images/nbs_images_elbow.png").is_file()
+
+
+def test_with_an_address_a_lesson_has_a_button_that_leads_to_it():
+    for page in website.lesson_pages(SET):
+        place = r"colab\.research\.google\.com/github/someone/rsna_cls/blob/v9\.9\.9/([^)\s]+)"
+        notebook = re.search(place, page.text)[1]
+        assert (HERE / notebook).is_file()
+        assert Path(notebook).stem == Path(page.name).name
+    assert not any("colab.research" in page.text[:2000] for page in website.lesson_pages(UNSET))
 
 
 # --- what is refused -----------------------------------------------------------------------------
@@ -160,28 +309,64 @@ def test_a_picture_from_elsewhere_becomes_its_words(tmp_path):
         ('<img src="data:image/png;base64,x">', "a picture without alternative text"),
         ('<script src="https://cdn.example.org/x.js"></script>', "asks another machine for https"),
         ('<script>import("https://cdn.example.org/x.mjs")</script>', "asks another machine"),
-        (
-            '<link href="//cdn.example.org/x.css" rel="stylesheet">',
-            "asks another machine for //cdn",
-        ),
+        ('<link href="//cdn.example.org/x.css" rel="stylesheet">', "another machine for //cdn"),
         ('<img alt="x" src="https://example.org/x.png">', "asks another machine"),
         ("<style>@import 'https://example.org/x.css';</style>", "asks another machine"),
         ('<p style="background:url(https://example.org/x.png)">', "asks another machine"),
-        ('<div data-mime-type="application/vnd.jupyter.error">', "a cell failed"),
-        ('<div data-mime-type="application/vnd.jupyter.stderr">', "a cell warned"),
-        ("x" * 5_000_001, "has 5.0 MB"),
+        ("<script>fetch(`https://example.org/x`)</script>", "asks another machine for https"),
+        ('<script>new WebSocket("wss://example.org")</script>', "asks another machine for wss"),
+        ('<img alt="x" src="data:," srcset="https://example.org/x.png">', "asks another machine"),
+        ('<video poster="https://example.org/x.png"></video>', "asks another machine"),
+        ('<script src="gone.js"></script>', "gone.js leads nowhere"),
+        ('<link href="gone.css" rel="stylesheet">', "gone.css leads nowhere"),
+        ("<h1>a</h1><h3>b</h3>", "the heading 'b' skips a level"),
+        ("x" * 2_000_001, "has 2.0 MB"),
     ],
 )
 def test_what_is_wrong_with_a_page_is_said(tmp_path, html, words):
     (tmp_path / "page.html").write_text(f"<main>{html}</main>", encoding="utf-8")
-    found = website.problems(tmp_path)
+    found = website.problems(website.Site(tmp_path))
     assert len(found) == 1
     assert words in found[0]
 
 
+def test_a_page_weighs_what_it_needs(tmp_path):
+    "With its pictures, its styles and its scripts, each once."
+    for name in ("a.png", "b.css", "c.js"):
+        (tmp_path / name).write_bytes(bytes(1000))
+    text = (
+        '<link rel="stylesheet" href="b.css"><script src="c.js"></script>'
+        '<img src="a.png" alt="x"><img src="a.png" alt="x">'
+    )
+    (tmp_path / "page.html").write_text(text, encoding="utf-8")
+    page = tmp_path / "page.html"
+    assert website.Site(tmp_path).weight(page) == 3000 + len(text)
+
+
 def test_a_link_to_a_page_beside_it_is_no_fault(tmp_path):
     (tmp_path / "a.html").write_text(
-        '<a href="b.html#there">x</a> <a href="mailto:a@b.org">y</a>', encoding="utf-8"
+        '<a href="b.html#there">x</a> <a href="mailto:a@b.org">y</a> <a href="try.html">z</a>',
+        encoding="utf-8",
     )
     (tmp_path / "b.html").write_text('<p id="there">', encoding="utf-8")
-    assert website.problems(tmp_path) == []
+    assert website.problems(website.Site(tmp_path)) == []
+
+
+@pytest.mark.slow(seconds=5)
+def test_a_fault_leaves_the_older_site(tmp_path, monkeypatch):
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site/index.html").write_text("the older one", encoding="utf-8")
+    page = website.Page("index", HERE / "README.md", "# A\n\n### B\n")
+    monkeypatch.setattr(website, "all_sections", lambda address: {"": [page]})
+    with pytest.raises(website.SiteError):
+        website.build(tmp_path / "site", tmp_path / "work", UNSET)
+    assert (tmp_path / "site/index.html").read_text(encoding="utf-8") == "the older one"
+
+
+@pytest.mark.slow(seconds=5)
+def test_what_sphinx_warns_of_stops_the_site(tmp_path):
+    "Here a link to a heading that is not there."
+    page = website.Page("index", HERE / "README.md", "# A\n\n[x](#nowhere)\n")
+    website.gather({"": [page]}, tmp_path / "source", UNSET)
+    with pytest.raises(website.SiteError, match="nowhere"):
+        website.make_pages(tmp_path / "source", tmp_path / "site", "1")

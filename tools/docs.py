@@ -5,6 +5,7 @@ of them, between the marks `address: NAME` and `/address`, in tools/address.toml
 nbs/index.ipynb. `python tools/docs.py` writes; `stale()` says what it would change.
 """
 
+import hashlib
 import json
 import os
 import posixpath
@@ -222,7 +223,7 @@ def files(root: Path) -> Iterator[Path]:
             or not (name.startswith((".", "_")) or name in NOT_OURS or name.endswith("egg-info"))
         )
         for name in sorted(names):
-            if Path(name).suffix not in (".png", ".safetensors"):
+            if Path(name).suffix not in (".png", ".webp", ".safetensors"):
                 yield Path(folder) / name
 
 
@@ -280,6 +281,33 @@ def write(root: Path = HERE) -> list[Path]:
     for path in written:
         path.write_text(texts[path], encoding="utf-8", newline="\n")
     return written
+
+
+# --- what the executed lessons were made with -----------------------------------------------------
+
+DIGEST = re.compile(r"<!-- (code|library): ([0-9a-f]{16}) -->")
+
+
+def digest(texts: list[bytes]) -> str:
+    "Sixteen hexadecimal digits that change when one of the texts does."
+    found = hashlib.sha256()
+    for text in texts:
+        found.update(hashlib.sha256(text).digest())
+    return found.hexdigest()[:16]
+
+
+def library_digest(root: Path = HERE) -> str:
+    "Of the library's code, and of the weights and films that come with it."
+    code = sorted((root / "rsna_cls").rglob("*.py"))
+    sums = [root / "rsna_cls/weights/SHA256SUMS", root / "data/manifest.csv"]
+    return digest([file.read_bytes() for file in [*code, *sums] if file.exists()])
+
+
+def digests_in(copy: Path) -> dict[str, str]:
+    "The digests that an executed lesson was written with; empty where there is none."
+    if not copy.exists():
+        return {}
+    return dict(DIGEST.findall(copy.read_text(encoding="utf-8")))
 
 
 if __name__ == "__main__":

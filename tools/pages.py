@@ -1,6 +1,6 @@
 """Run a notebook, and write what it shows as one HTML page that asks no other machine for anything.
 
-The look is nbconvert's; docs/site/template says what is different.
+The look is nbconvert's; tools/template says what is different.
 """
 
 import sys
@@ -11,9 +11,9 @@ import papermill
 from nbconvert import HTMLExporter
 
 HERE = Path(__file__).resolve().parents[1]
-TEMPLATE = HERE / "docs/site/template"
+TEMPLATE = HERE / "tools/template"
 
-CONTROLS = "<em>(Controls stand here when the notebook runs.)</em>"
+CONTROLS = "(Controls stand here when the notebook runs.)"
 
 
 def execute(notebook: Path, executed: Path, parameters: dict) -> None:
@@ -32,19 +32,23 @@ def execute(notebook: Path, executed: Path, parameters: dict) -> None:
     )
 
 
+def is_ours(cell: nbformat.NotebookNode) -> bool:
+    "Whether a cell was put into a lesson by us or by papermill, and is not the lesson's own."
+    return bool({"report", "injected-parameters"} & set(cell.metadata.get("tags", [])))
+
+
 def as_read(notebook: nbformat.NotebookNode) -> None:
     "Take out the cells that are ours, and put a sentence where a page has no controls."
-    ours = {"report", "injected-parameters"}
-    notebook.cells = [c for c in notebook.cells if not ours & set(c.metadata.get("tags", []))]
+    notebook.cells = [cell for cell in notebook.cells if not is_ours(cell)]
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             if "application/vnd.jupyter.widget-view+json" in output.get("data", {}):
-                output["data"] = {"text/html": CONTROLS}
+                output["data"] = {"text/html": f"<em>{CONTROLS}</em>"}
 
 
-def as_html(notebook: nbformat.NotebookNode, title: str, site: dict | None = None) -> str:
-    "A notebook as a page; `site` has what the template says above and below it."
+def as_html(notebook: nbformat.NotebookNode, title: str) -> str:
+    "A notebook as a page."
     exporter = HTMLExporter(
         template_name=TEMPLATE.name,
         extra_template_basedirs=[str(TEMPLATE.parent)],
@@ -52,7 +56,7 @@ def as_html(notebook: nbformat.NotebookNode, title: str, site: dict | None = Non
     )
     coalesce = "nbconvert.preprocessors.CoalesceStreamsPreprocessor"
     exporter.register_preprocessor(coalesce, enabled=True)  # a progress bar leaves one line
-    resources = {"metadata": {"name": title}, "site": site}
+    resources = {"metadata": {"name": title}}
     page, _ = exporter.from_notebook_node(notebook, resources=resources)
     return page
 

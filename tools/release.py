@@ -79,6 +79,16 @@ def about_date(root: Path) -> list[str]:
     return []
 
 
+def about_lessons(root: Path) -> list[str]:
+    "What speaks against a release with these executed lessons."
+    wanted = docs.library_digest(root)
+    copies = sorted((root / "docs/lessons").glob("*.md"))
+    old = [copy.stem for copy in copies if docs.digests_in(copy).get("library") != wanted]
+    if not old:
+        return []
+    return [f"The library has changed since these lessons ran: {', '.join(old)}. make site"]
+
+
 def reasons_against(
     tag: str | None = None, repository: str | None = None, root: Path = HERE
 ) -> list[str]:
@@ -91,6 +101,7 @@ def reasons_against(
     reasons = about_address(address, repository)
     reasons += about_version(address.version, tag, root)
     reasons += about_date(root)
+    reasons += about_lessons(root)
     if stale:
         reasons.append(f"Not written anew since something changed: {', '.join(stale)}. make docs")
     return reasons

@@ -1,33 +1,38 @@
-"""Write the course's site: the home page, and every lesson as it looks when it has run.
+"""Write the course's site: lessons as they look when they have run, the library, and all around it.
 
-`make site` runs it. The lessons run on the simulated films, at the sizes they are made for; one
-that has run since it, the library or the films last changed is not run again. Every page is
-checked: no link leads nowhere, every picture has alternative text, nothing is asked of another
-machine, and no page is larger than `LARGEST`.
+`make site` runs it. Lessons come from docs/lessons (tools/lessons.py), which are run only where
+something has changed; the library's pages from its notebooks (tools/reference.py); the others are
+texts of this repository. They are gathered in one folder, where every link is led to the page that
+it means, and Sphinx makes the pages. Then each is checked: no link leads nowhere, every picture has
+words that stand for it, nothing is asked of another machine, and no page weighs more than
+`HEAVIEST`.
 """
 
 import os
+import posixpath
 import re
 import shutil
+import subprocess
 import sys
 import time
-from argparse import ArgumentParser
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-import nbformat
 from bs4 import BeautifulSoup
 
-from docs import Address, read_settings
-from pages import as_html, as_read, execute, title_of
+import lessons
+import translate
+from docs import Address, read_settings, read_texts, text_between
 from ready import write_ready_page
+from reference import reference_page, summary_of
 
 HERE = Path(__file__).resolve().parents[1]
-HOME = HERE / "nbs/index.ipynb"
-LESSONS = HERE / "nbs/lessons"
-LARGEST = 5_000_000  # bytes a page may have
+SOURCE = HERE / "docs/site"
+HEAVIEST = 2_000_000  # bytes of a page with its pictures, styles and scripts
+TRY = "try.html"  # has a network in it, and tests of its own: it is not one of the pages checked
 
 
 class SiteError(ValueError):
@@ -36,60 +41,141 @@ class SiteError(ValueError):
 
 @dataclass(frozen=True)
 class Page:
-    "A notebook, and the page it becomes."
+    "A page of the site."
 
-    notebook: Path
-    file: str  # its name in the site
-    title: str
-
-
-# --- running the lessons -------------------------------------------------------------------------
+    name: str  # its place in the site, without suffix
+    source: Path  # the file that it is made from: where its links start
+    text: str  # Markdown
+    menu: str = ""  # what the menu calls it; nothing: its title
 
 
-def newest_source() -> float:
-    "When the library or its films last changed (s since 1970)."
-    folders = [HERE / "rsna_cls", HERE / "data"]
-    files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
-    return max(file.stat().st_mtime for file in files if "__pycache__" not in file.parts)
+# --- what the site is made of --------------------------------------------------------------------
 
 
-def is_fresh(executed: Path, lesson: Path, changed: float) -> bool:
-    "Whether a lesson has run since it and the library last changed."
-    if not executed.exists():
-        return False
-    return executed.stat().st_mtime > max(changed, lesson.stat().st_mtime)
+# Code in a text, in a block or in a line, in which nothing is what it looks like.
+CODE = re.compile(
+    r"^ *(?P<fence>`{3,}|~{3,}).*?^ *(?P=fence) *$"
+    r"|(?<!`)(?P<ticks>`+)(?!`).+?(?<!`)(?P=ticks)(?!`)",
+    re.DOTALL | re.MULTILINE,
+)
 
 
-def parameters_of(lesson: Path) -> dict:
-    "The values a lesson runs with: its own, on the simulated films."
-    cells = nbformat.read(lesson, as_version=4).cells
-    source = next(c.source for c in cells if "parameters" in c.metadata.get("tags", []))
-    return dict(films="simulated") if re.search(r"^films = ", source, re.MULTILINE) else {}
+def outside_code(text: str, change: Callable[[str], str]) -> str:
+    "A text that was changed everywhere but in code."
+    codes: list[str] = []
+
+    def mark(found: re.Match) -> str:
+        codes.append(found[0])
+        return f"\0{len(codes) - 1}\0"  # characters that no text has
+
+    changed = change(CODE.sub(mark, text))
+    return re.sub("\0(\\d+)\0", lambda found: codes[int(found[1])], changed)
 
 
-def run_lessons(lessons: list[Path], folder: Path) -> list[Path]:
-    "Run the lessons that have to run, as many at a time as there are processors; all, executed."
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    os.environ.pop("RSNA_CLS_DATA", None)  # no other films can get into a page
-    changed = newest_source()
-
-    def run(lesson: Path) -> Path:
-        executed = folder / lesson.stem / lesson.name
-        if is_fresh(executed, lesson, changed):
-            return executed
-        executed.parent.mkdir(parents=True, exist_ok=True)
-        part = executed.with_suffix(".part.ipynb")  # a run that fails leaves nothing that is fresh
-        started = time.time()
-        execute(lesson, part, parameters_of(lesson))
-        part.replace(executed)
-        print(f"{lesson.name}: ran in {time.time() - started:.0f} s", flush=True)
-        return executed
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(run, lessons))
+def text_of(file: Path) -> str:
+    "A text of the repository, without the comments that say how it is made."
+    text = file.read_text(encoding="utf-8")
+    return outside_code(text, partial(re.sub, r"<!--.*?-->\n?", "", flags=re.DOTALL))
 
 
-# --- from notebooks to pages ---------------------------------------------------------------------
+def page_of(name: str, file: str, menu: str = "") -> Page:
+    "A page that is a text of the repository."
+    return Page(name, HERE / file, text_of(HERE / file), menu)
+
+
+AT_ONCE = """**Here, without installing anything**:
+[drop a film on the network](docs/site/try_it.md), or
+[read the first lesson](docs/lessons/01_first_classifier.md) as it looks when it has run.
+<a href="de/01_first_classifier.html">Deutsch: der Plan der ersten Lektion</a>"""
+
+
+def home_page() -> Page:
+    "README.md, with what a reader of the site can do at once."
+    home = page_of("index", "README.md")
+    before, after = home.text.split("\n## Start\n")
+    text = f"{before}\n{AT_ONCE}\n\n## Start\n{after}"
+    return Page(home.name, home.source, text, "Home")
+
+
+def lesson_pages(address: Address) -> list[Page]:
+    "The lessons as they look when they have run; with a button for Colab, if there is an address."
+    found = []
+    for lesson in lessons.all_lessons():
+        copy = lessons.copy_of(lesson)
+        text = text_of(copy)
+        if address.is_set:
+            badge = text_between("badge", copy.name, lesson.name, address, read_texts())
+            title, rest = text.lstrip().split("\n", 1)
+            text = f"{title}\n\n{badge.strip()}\n{rest}"
+        found.append(Page(f"lessons/{lesson.stem}", copy, text))
+    return found
+
+
+def notebooks() -> list[Path]:
+    "The notebooks of the library, in their order."
+    rooms = sorted((HERE / "nbs").glob("[0-9]*.ipynb"))
+    return [*rooms, *sorted((HERE / "nbs/sim").glob("[0-9]*.ipynb"))]
+
+
+def library_pages() -> list[Page]:
+    "The library's notebooks as a reference, and a page that lists them."
+    found = []
+    rows = []
+    for file in notebooks():
+        name = f"library/{file.relative_to(HERE / 'nbs').with_suffix('').as_posix()}"
+        text = reference_page(file)
+        found.append(Page(name, file, text))
+        title = text.split("\n", 1)[0].removeprefix("# ")
+        rows.append(f"| [{title}]({file.relative_to(HERE / 'nbs')}) | {summary_of(file)} |")
+    table = "\n".join(["| module | what it is for |", "| --- | --- |", *rows])
+    start = text_of(SOURCE / "library.md").rstrip()
+    return [Page("library/index", HERE / "nbs/library.md", f"{start}\n\n{table}\n"), *found]
+
+
+def all_sections(address: Address) -> dict[str, list[Page]]:
+    "The pages of the site, below the headings of its menu; the home page has none."
+    return {
+        "": [home_page(), page_of("try_it", "docs/site/try_it.md")],
+        "Lessons": lesson_pages(address),
+        "For teachers": [
+            page_of("teaching", "docs/teaching.md", "Plans and questions"),
+            page_of("discussion", "docs/site/discussion.md"),
+            page_of("survey", "docs/paper/survey.md", "Survey"),
+        ],
+        "What it is worth": [
+            page_of("experiments", "experiments/README.md", "Experiments"),
+            page_of("weights", "rsna_cls/weights/README.md", "Model cards"),
+            page_of("films", "data/README.md", "Data card"),
+        ],
+        "Help": [
+            page_of("glossary", "docs/site/glossary.md"),
+            page_of("troubleshooting", "docs/site/troubleshooting.md"),
+            page_of("support", ".github/SUPPORT.md", "Ask for help"),
+            page_of("kit", "docs/site/kit.md"),
+            page_of("cite", "docs/site/cite.md"),
+        ],
+        "The library": library_pages(),
+        "The project": [
+            page_of("changelog", "CHANGELOG.md", "What has changed"),
+            page_of("contributing", "CONTRIBUTING.md", "Contribute"),
+            page_of("security", ".github/SECURITY.md", "Report a weakness"),
+        ],
+    }
+
+
+# What else leads to a page: the notebook of a lesson, a folder, a file that a page explains.
+ALIASES = {
+    "nbs/index.ipynb": "index",
+    "nbs": "library/index",
+    "nbs/sim": "library/index",
+    "CITATION.cff": "cite",
+    "LICENSE": "cite",
+    "LICENSE-CONTENT": "cite",
+    "experiments": "experiments",
+}
+
+
+# --- links ---------------------------------------------------------------------------------------
 
 
 def is_elsewhere(address: str) -> bool:
@@ -97,77 +183,200 @@ def is_elsewhere(address: str) -> bool:
     return bool(urlsplit(address).scheme) or address.startswith("//")
 
 
-def mend_images(page: BeautifulSoup, source: Path, site: Path) -> None:
-    "Copy the pictures of a page into the site; one that lies elsewhere becomes its words."
-    for image in page.find_all("img"):
-        address = image.get("src", "")
-        if address.startswith("data:"):
-            continue
-        if is_elsewhere(address):
-            image.replace_with(image.get("alt", ""))
-            continue
-        original = source.parent / unquote(address)
-        if not original.is_file():
-            raise SiteError(f"{source.name} shows {address}, which is not there.")
-        copy = site / "images" / original.name
-        copy.parent.mkdir(exist_ok=True)
-        shutil.copyfile(original, copy)
-        image["src"] = f"images/{original.name}"
+class Links:
+    "Where the links of a page lead."
 
+    def __init__(self, pages: list[Page], address: Address, folder: Path) -> None:
+        "All pages, where the repository is published, and the folder in which they are gathered."
+        self.names = {page.source: page.name for page in pages}
+        self.names |= {HERE / place: name for place, name in ALIASES.items()}
+        for lesson in lessons.all_lessons():
+            self.names[lesson] = f"lessons/{lesson.stem}"
+        self.address = address
+        self.folder = folder
+        self.beside = {TRY, *translate.languages()}  # what is made beside the pages
 
-def mend_links(page: BeautifulSoup, source: Path, pages: list[Page], address: Address) -> None:
-    """Lead the links of a page to other pages, or into the repository.
+    def lead(self, page: Page, href: str, suffix: str) -> str | None:
+        """Where a link of a page leads; `None`: nowhere as long as the repository has no address.
 
-    As long as the repository has no address, a link into it becomes its words."""
-    files = {page.notebook: page.file for page in pages}
-    for link in page.find_all("a", href=True):
-        place = urlsplit(link["href"])
-        if is_elsewhere(link["href"]) or not place.path:
-            continue
-        # README.md is made from the home page, so some of its links start from the repository.
-        starts = [source.parent, HERE]
-        targets = [(start / unquote(place.path)).resolve() for start in starts]
-        target = next((target for target in targets if target.exists()), targets[0])
+        `suffix` is that of a page: Sphinx wants ".md", HTML in a text ".html"."""
+        place = urlsplit(href)
+        if is_elsewhere(href) or not place.path:
+            return href
+        if place.path.split("/")[0] in self.beside:
+            if suffix == ".md":
+                raise SiteError(f'{page.source.name}: write the link to {href} as <a href="…">')
+            return href
+        target = Path(os.path.normpath(page.source.parent / unquote(place.path)))
         fragment = f"#{place.fragment}" if place.fragment else ""
-        if target in files:
-            link["href"] = files[target] + fragment
-        elif target.name in files.values():
-            continue  # the template's own
-        elif not target.exists():
-            raise SiteError(f"{source.name} leads to {link['href']}, which is not there.")
-        elif address.is_set:
-            # The site shows the main branch, as HEAD does; a file may be newer than the last tag.
-            link["href"] = f"{address.url}/blob/HEAD/{target.relative_to(HERE).as_posix()}"
-        else:
-            link.unwrap()
+        name = self.names.get(target)
+        if name and (name != page.name or fragment):
+            return posixpath.relpath(name, posixpath.dirname(page.name)) + suffix + fragment
+        if not target.exists():
+            raise SiteError(f"{page.source.name} leads to {href}, which is not there.")
+        if not self.address.is_set:
+            return None
+        # The site shows the main branch, as HEAD does; a file may be newer than the last tag.
+        return f"{self.address.url}/blob/HEAD/{target.relative_to(HERE).as_posix()}{fragment}"
+
+    def copy(self, page: Page, src: str, to: str) -> str:
+        "Copy a picture of a page into a folder; returns its name there."
+        original = Path(os.path.normpath(page.source.parent / unquote(src)))
+        if not original.is_file():
+            raise SiteError(f"{page.source.name} shows {src}, which is not there.")
+        name = "_".join(original.relative_to(HERE).parts)  # of no other picture
+        (self.folder / to).mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(original, self.folder / to / name)
+        return name
 
 
-def write_page(page: Page, executed: Path, pages: list[Page], site: Path) -> None:
-    "Write one page of the site."
-    notebook = nbformat.read(executed, as_version=4)
-    as_read(notebook)
-    notebook.cells = [cell for cell in notebook.cells if not cell.source.startswith("#| ")]
-    address = read_settings()
-    words = dict(pages=pages, file=page.file, version=address.version)
-    text = as_html(notebook, f"{title_of(notebook)} – rsna_cls", words)
-    text = text.replace(f"{executed.parent}{os.sep}", "").replace(f"{HERE}{os.sep}", "")
-    soup = BeautifulSoup(text, "html.parser")
-    mend_images(soup, page.notebook, site)
-    mend_links(soup, page.notebook, pages, address)
-    (site / page.file).write_text(str(soup), encoding="utf-8")
+PICTURE = re.compile(r"!\[((?:\\.|[^\]\\])*)\]\(([^)\s]+)\)")
+LINK = re.compile(r"(?<![!\\])\[((?:\\.|!?\[[^\]]*\](?:\([^)]*\))?|[^\[\]\\])*)\]\(([^)\s]+)\)")
+HTML_LINK = re.compile(r'<a href="([^"]*)">(.*?)</a>', re.DOTALL)
+HTML_PICTURE = re.compile(r'(<img [^>]*?src=")([^"]*)"')
 
 
-def build(lessons: list[Path], site: Path, executed: Path) -> None:
-    "Run the lessons and write the site anew."
-    ran = run_lessons(lessons, executed)
-    pages = [Page(HOME, "index.html", "Home")]
-    for lesson in lessons:
-        title = title_of(nbformat.read(lesson, as_version=4))
-        pages.append(Page(lesson, f"{lesson.stem}.html", title))
+def mended(page: Page, links: Links) -> str:
+    "The text of a page, in which links lead to pages and pictures are at hand."
+
+    def mend_picture(found: re.Match) -> str:
+        # A picture that another machine would have to send becomes its words
+        if is_elsewhere(found[2]):
+            return found[1]
+        return f"![{found[1]}](/_pictures/{links.copy(page, found[2], '_pictures')})"
+
+    def mend_link(found: re.Match) -> str:
+        href = links.lead(page, found[2], ".md")
+        words = found[0][1 : found[0].rindex("](")]
+        return words if href is None else f"[{words}]({href})"
+
+    def mend_html_link(found: re.Match) -> str:
+        href = links.lead(page, found[1], ".html")
+        return found[2] if href is None else f'<a href="{href}">{found[2]}</a>'
+
+    def mend_html_picture(found: re.Match) -> str:
+        if is_elsewhere(found[2]):
+            raise SiteError(f"{page.source.name} shows {found[2]}, of another machine.")
+        name = links.copy(page, found[2], "_extra/images")
+        src = posixpath.relpath(f"images/{name}", posixpath.dirname(page.name))
+        return f'{found[1]}{src}"'
+
+    def mend(text: str) -> str:
+        text = PICTURE.sub(mend_picture, text)
+        text = LINK.sub(mend_link, text)
+        text = HTML_PICTURE.sub(mend_html_picture, text)
+        return HTML_LINK.sub(mend_html_link, text)
+
+    return outside_code(page.text, mend)
+
+
+# --- gathering, and making the pages -------------------------------------------------------------
+
+
+def menu_of(sections: dict[str, list[Page]]) -> str:
+    "The menu of the site, as Sphinx reads it."
+    parts = []
+    for caption, pages in sections.items():
+        options = f":hidden:\n:caption: {caption}" if caption else ":hidden:"
+        lines = []
+        for page in pages:
+            name = "self" if page.name == "index" else page.name
+            lines.append(f"{page.menu} <{name}>" if page.menu else name)
+        parts.append("\n".join(["```{toctree}", options, "", *lines, "```"]))
+    return "\n\n".join(parts)
+
+
+def gather(sections: dict[str, list[Page]], folder: Path, address: Address) -> None:
+    "Write the text and the pictures of every page into one folder, as Sphinx reads them."
+    pages = [page for section in sections.values() for page in section]
+    links = Links(pages, address, folder)
+    for page in pages:
+        text = mended(page, links)
+        if page.name == "index":
+            text = f"{text}\n\n{menu_of(sections)}\n"
+        file = folder / f"{page.name}.md"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    translate.copy_settings(folder)
+
+
+def make_pages(folder: Path, site: Path, version: str, *more: str) -> None:
+    "Let Sphinx make the pages; what it warns of is a fault. `more`: what else it is told."
+    command = [sys.executable, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "-q"]
+    command += ["-j", "auto", "-D", f"release={version}", "-d", str(folder / "_doctrees")]
+    command += [*more, str(folder), str(site)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        said = done.stderr.replace(f"{folder}{os.sep}", "")
+        raise SiteError(f"Sphinx found faults:\n{said}")
+
+
+def make_outline(language: str, folder: Path, site: Path, version: str) -> None:
+    "Make the outline of a lesson in another language."
+    translate.gather_outline(folder)
+    shutil.copytree(translate.LOCALE, folder / "_locale")
+    name = translate.LESSON.stem
+    more = ["-D", f"root_doc={name}", "-D", f"language={language}"]
+    more += ["-A", f"in_english=../lessons/{name}.html"]
+    make_pages(folder, site / language, version, *more)
+
+
+# Parts of the theme's pages that screen readers call by a name, and that name.
+LANDMARKS = {"sidebar-drawer": "Menu", "toc-drawer": "On this page"}
+
+
+def make_accessible(page: BeautifulSoup) -> None:
+    "Mend what keeps the theme's pages from people who use a keyboard or a screen reader."
+    # What is wider than the page is scrolled with the arrow keys, once it can be reached
+    for wide in page.select("pre, .table-wrapper, .formula"):
+        wide["tabindex"] = "0"
+    # An empty corner of a table heads nothing
+    for header in page.find_all("th"):
+        if not header.get_text(strip=True):
+            header.name = "td"
+            header.attrs.pop("scope", None)
+    # The menu's captions are no headings of the text
+    for caption in page.find_all(class_="caption", role="heading"):
+        del caption["role"]
+    for part, name in LANDMARKS.items():
+        for landmark in page.find_all("aside", class_=part):
+            landmark["aria-label"] = name
+    # On a phone, a picture is opened by itself to be enlarged
+    for image in page.select("article p > img"):
+        image.wrap(page.new_tag("a", href=image["src"]))
+    # The search page has no heading before something is found
+    article = page.find("article")
+    if article is not None and page.find("h1") is None:
+        heading = page.new_tag("h1")
+        heading.string = "Search"
+        article.insert(0, heading)
+
+
+def build(site: Path, work: Path, address: Address | None = None) -> int:
+    """Make the site anew from what is in the repository; nothing is run.
+
+    Returns the bytes of its heaviest page; raises SiteError, and leaves the older site then."""
+    address = address or read_settings()
+    shutil.rmtree(work, ignore_errors=True)
+    made = work / "site"
+    gather(all_sections(address), work / "pages", address)
+    make_pages(work / "pages", made, address.version)
+    for language in translate.languages():
+        make_outline(language, work / language, made, address.version)
+    for file in made.rglob("*.html"):
+        page = BeautifulSoup(file.read_text(encoding="utf-8"), "html.parser")
+        make_accessible(page)
+        file.write_text(str(page), encoding="utf-8")
+
+    # Only a site without faults takes the place of the one before
+    checked = Site(made)
+    found = problems(checked)
+    if found:
+        raise SiteError("The site has faults:\n" + "\n".join(found))
+    heaviest = max(checked.weight(page) for page in checked.pages)
     shutil.rmtree(site, ignore_errors=True)
-    site.mkdir(parents=True)
-    for page, notebook in zip(pages, [HOME, *ran], strict=True):
-        write_page(page, notebook, pages, site)
+    shutil.move(made, site)
+    return heaviest
 
 
 # --- checking ------------------------------------------------------------------------------------
@@ -175,7 +384,6 @@ def build(lessons: list[Path], site: Path, executed: Path) -> None:
 # What makes a browser ask another machine for something, and the attribute that says what.
 REQUESTS = {
     "script": "src",
-    "link": "href",
     "img": "src",
     "iframe": "src",
     "source": "src",
@@ -184,16 +392,17 @@ REQUESTS = {
     "object": "data",
     "embed": "src",
 }
+MORE_REQUESTS = {"source": "srcset", "img": "srcset", "video": "poster"}
 IN_STYLE = re.compile(r"(?:url\(|@import)\s*[\"']?\s*((?:https?:)?//[^\"')\s]+)", re.IGNORECASE)
-IN_SCRIPT = re.compile(r"[\"'](https?://[^\"']+)[\"']")
+IN_SCRIPT = re.compile(r"[\"'`]((?:https?|wss?)://[^\"'`]+)")
 
 
 def requests_of(page: BeautifulSoup) -> list[str]:
     "What a page asks of other machines when it is opened."
-    found = []
-    for name, attribute in REQUESTS.items():
-        addresses = [tag.get(attribute, "") for tag in page.find_all(name)]
-        found += [a for a in addresses if is_elsewhere(a) and not a.startswith("data:")]
+    found = [link.get("href", "") for link in page.find_all("link")]
+    for name, attribute in [*REQUESTS.items(), *MORE_REQUESTS.items()]:
+        found += [tag.get(attribute, "") for tag in page.find_all(name)]
+    found = [a for a in found if is_elsewhere(a) and not a.startswith("data:")]
     for style in page.find_all("style"):
         found += IN_STYLE.findall(style.string or "")
     for tag in page.find_all(style=True):
@@ -203,70 +412,101 @@ def requests_of(page: BeautifulSoup) -> list[str]:
     return found
 
 
-def dead_links(page: BeautifulSoup, site: Path) -> list[str]:
-    "Links and pictures of a page in this folder that lead nowhere."
-    found = []
-    addresses = [link["href"] for link in page.find_all("a", href=True)]
-    addresses += [image.get("src", "") for image in page.find_all("img")]
-    for address in addresses:
+class Site:
+    "The pages of a site, read once each."
+
+    def __init__(self, folder: Path) -> None:
+        "A site that has been made."
+        self.folder = folder
+        self.pages = {
+            file: BeautifulSoup(file.read_text(encoding="utf-8"), "html.parser")
+            for file in sorted(folder.rglob("*.html"))
+            if file != folder / TRY
+        }
+        self.ids = {
+            file: {tag["id"] for tag in page.find_all(id=True)} for file, page in self.pages.items()
+        }
+
+    def file_at(self, page: Path, address: str) -> Path:
+        "The file that a link or a picture of a page leads to."
         place = urlsplit(address)
-        if is_elsewhere(address):
-            continue
-        target = site / unquote(place.path) if place.path else None
-        if target is not None and not target.is_file():
-            found.append(address)
-        elif place.fragment:
-            text = page if target is None else soup_of(target)
-            if text.find(id=unquote(place.fragment)) is None:
+        return Path(os.path.normpath(page.parent / unquote(place.path))) if place.path else page
+
+    def dead_links(self, page: Path) -> list[str]:
+        "Links and pictures of a page that lead to nothing in the site."
+        soup = self.pages[page]
+        addresses = [link["href"] for link in soup.find_all("a", href=True)]
+        addresses += [tag["src"] for tag in soup.find_all(["img", "script"], src=True)]
+        addresses += [link["href"] for link in soup.find_all("link", href=True)]
+        found = []
+        for address in addresses:
+            if is_elsewhere(address) or address == "#":
+                continue
+            target = self.file_at(page, address)
+            fragment = unquote(urlsplit(address).fragment)
+            is_try = target == self.folder / TRY  # written last
+            is_there = is_try or target.is_file()
+            if not is_there or (fragment and fragment not in self.ids.get(target, {fragment})):
                 found.append(address)
+        return found
+
+    def weight(self, page: Path) -> int:
+        "Bytes of a page with its pictures, styles and scripts."
+        soup = self.pages[page]
+        addresses = {tag["src"] for tag in soup.find_all(["img", "script"], src=True)}
+        for link in soup.find_all("link", href=True):
+            if "stylesheet" in link.get("rel", []):
+                addresses.add(link["href"])
+        files = {self.file_at(page, a) for a in addresses if not is_elsewhere(a)}
+        return sum(file.stat().st_size for file in [page, *files] if file.is_file())
+
+
+def jumps_of(page: BeautifulSoup) -> list[str]:
+    "Headings that are more than one level below the heading before them."
+    found = []
+    before = 0
+    for heading in page.find_all(re.compile(r"^h[1-6]$")):
+        level = int(heading.name[1])
+        if level > before + 1:
+            found.append(heading.get_text().strip("¶# \n"))
+        before = level
     return found
 
 
-def soup_of(file: Path) -> BeautifulSoup:
-    "A page, read."
-    return BeautifulSoup(file.read_text(encoding="utf-8"), "html.parser")
-
-
-def problems(site: Path) -> list[str]:
+def problems(site: Site) -> list[str]:
     "What is wrong with the pages of a site, in words."
     found = []
-    for file in sorted(site.glob("*.html")):
-        page = soup_of(file)
-        name = file.name
+    for sheet in site.folder.rglob("*.css"):
+        asked = IN_STYLE.findall(sheet.read_text(encoding="utf-8"))
+        found += [f"{sheet.name} asks another machine for {address}" for address in asked]
+    for file, page in site.pages.items():
+        name = file.relative_to(site.folder).as_posix()
         found += [f"{name} asks another machine for {address}" for address in requests_of(page)]
-        found += [f"{name}: {address} leads nowhere" for address in dead_links(page, site)]
+        found += [f"{name}: {address} leads nowhere" for address in site.dead_links(file)]
+        found += [f"{name}: the heading {words!r} skips a level" for words in jumps_of(page)]
         for image in page.find_all("img"):
             if not image.get("alt", "").strip():
                 found.append(f"{name}: a picture without alternative text")
-        if page.find(attrs={"data-mime-type": "application/vnd.jupyter.error"}):
-            found.append(f"{name}: a cell failed")
-        if page.find(attrs={"data-mime-type": "application/vnd.jupyter.stderr"}):
-            found.append(f"{name}: a cell warned")
-        size = file.stat().st_size
-        if size > LARGEST:
-            found.append(f"{name} has {size / 1e6:.1f} MB, more than {LARGEST / 1e6:.0f}")
+        weight = site.weight(file)
+        if weight > HEAVIEST:
+            found.append(f"{name} has {weight / 1e6:.1f} MB, more than {HEAVIEST / 1e6:.0f}")
     return found
 
 
 def main() -> None:
     "The command line."
-    parser = ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--build", type=Path, default=HERE / "build")
-    folder = parser.parse_args().build.resolve()
-    site = folder / "site"
+    site = HERE / "build/site"
     started = time.time()
-    print("Running the lessons on the simulated films, where they have changed …", flush=True)
-    build(sorted(LESSONS.glob("[0-9]*.ipynb")), site, folder / "lessons")
-    found = problems(site)
-    if found:
-        sys.exit("The site has faults:\n" + "\n".join(found))
-    write_ready_page(
-        site / "try.html"
-    )  # not one of those that are checked: it has tests of its own
+    try:
+        lessons.refresh()
+        heaviest = build(site, HERE / "build/site_source")
+    except (lessons.LessonError, SiteError) as problem:
+        sys.exit(f"make site: {problem}")
+    write_ready_page(site / TRY)
     sizes = [file.stat().st_size for file in site.rglob("*") if file.is_file()]
-    minutes = (time.time() - started) / 60
     print(
-        f"{site / 'index.html'}: {len(sizes)} files, {sum(sizes) / 1e6:.1f} MB, {minutes:.1f} min"
+        f"{site / 'index.html'}: {len(sizes)} files, {sum(sizes) / 1e6:.1f} MB, "
+        f"heaviest page {heaviest / 1e6:.1f} MB, {(time.time() - started) / 60:.1f} min"
     )
 
 
