@@ -197,7 +197,7 @@ def test_the_wheel_names_its_licences_and_its_address(source, built, tmp_path):
     assert said["Project-URL"] == [f"Changelog, {at_tag}/CHANGELOG.md"]
     targets = re.findall(r"\]\(([^)]*)\)|(?:src|href)=\"([^\"]*)\"", said["README"])
     targets = ["".join(target) for target in targets]
-    assert f"{at_tag}/nbs/lessons/01_first_classifier.ipynb" in targets
+    assert f"{at_tag}/docs/lessons/01_first_classifier.md" in targets
     for target in targets:
         assert target.startswith(("https://", "#")), target
         is_picture = re.search(r"\.(png|svg|gif)$", target)
