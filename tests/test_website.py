@@ -259,7 +259,8 @@ def test_code_is_left_alone(links, text):
 
 def test_a_comment_goes_and_code_that_looks_like_one_stays(tmp_path):
     file = tmp_path / "a.md"
-    file.write_text("<!-- made by `make` -->\na `<!-- b -->`\n\n```\n<!-- c -->\n```\n", "utf-8")
+    text = "<!-- made by `make` -->\na `<!-- b -->`\n\n```\n<!-- c -->\n```\n"
+    file.write_text(text, encoding="utf-8")
     assert website.text_of(file) == "a `<!-- b -->`\n\n```\n<!-- c -->\n```\n"
 
 

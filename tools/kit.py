@@ -104,7 +104,8 @@ def installed(name: str) -> Distribution:
 
 def is_pure(found: Distribution) -> bool:
     "Whether the wheel that a package was installed from is the same for every computer."
-    said = found.read_text("WHEEL") or ""
+    wheels = [file for file in found.files or [] if file.name == "WHEEL"]
+    said = wheels[0].read_text(encoding="utf-8") if wheels else ""
     tags = re.findall(r"^Tag: (.*)$", said, re.MULTILINE)
     return any(re.fullmatch(r"(py2\.)?py3-none-any", tag) for tag in tags)
 
