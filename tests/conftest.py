@@ -277,3 +277,16 @@ def workshop(tmp_path_factory):
         pytest.skip("needs the internet: npm could not be reached")
     assert code == 0, words
     return folder
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    "Chromium without a window."
+    from playwright.sync_api import sync_playwright
+
+    from test_browser import CHROMIUM, FLAGS
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()

@@ -43,7 +43,7 @@ from rsna_cls import (
     simulate_film,
 )
 from small_films import png_chunk
-from test_browser import CHROMIUM, FLAGS
+from test_browser import CHROMIUM
 
 SHOTS = HERE / "build/page"
 needs_chromium = pytest.mark.skipif(
@@ -494,17 +494,6 @@ class Chromium:
     def ask(self, function, *values):
         "What a JavaScript function makes of a value."
         return self.page.evaluate(function, *values)
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    "Chromium without a window."
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @needs_chromium

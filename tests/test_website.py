@@ -9,7 +9,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from conftest import AXE, HERE
-from test_browser import CHROMIUM, FLAGS
+from test_browser import CHROMIUM
 
 sys.path.insert(0, str(HERE / "tools"))
 website = importlib.import_module("website")
@@ -101,17 +101,6 @@ def test_the_page_with_the_network_is_as_large_as_its_link_says(tmp_path):
 
 ALIKE = "library/"  # the pages of modules are made by one rule: a few stand for all
 SHOWN = ("library/index", "library/01_dicom", "library/15_cam", "library/sim/00_beam")
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    "Chromium without a window."
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
