@@ -1,4 +1,4 @@
-# demo · test · check · style · gpu · colab · versions · bench · fuzz · lab · site · kit · translation · try · page · wheel · weights · numbers · again · docs · address · figures · clean    (each sets .venv up by itself when it is missing or stale)
+# demo · test · check · style · gpu · colab · versions · bench · fuzz · lab · site · links · kit · translation · try · page · wheel · weights · numbers · again · docs · address · figures · clean    (each sets .venv up by itself when it is missing or stale)
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
@@ -6,7 +6,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONPATH
 
-.PHONY: help demo test check style gpu colab versions bench fuzz lab site kit translation try page wheel weights numbers again docs address figures clean .venv
+.PHONY: help demo test check style gpu colab versions bench fuzz lab site links kit translation try page wheel weights numbers again docs address figures clean .venv
 .DEFAULT_GOAL := help
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo "make fuzz    damaged films of every kind for ten minutes (SECONDS=60: one), until one is neither read nor refused; needs Linux"
 	@echo "make lab     open the lessons in JupyterLab"
 	@echo "make site    the course as web pages in build/site: lessons as they look when they have run, the library, a glossary, help; runs what has changed, a quarter of an hour for all lessons"
+	@echo "make links   ask for every link that leads out of the site: says which lead to nothing; needs the internet, some minutes"
 	@echo "make kit     the course in one zip for a room without network, in build/kit; COMPILED=yes adds what is compiled, for computers like this one"
 	@echo "make translation TO=de    bring the catalogues for translating lesson 1's outline up to date"
 	@echo "make try     the network that comes with the course as a page, build/try.html: open it, and drop a film on it"
@@ -98,6 +99,9 @@ lab: .venv/.ready
 
 site: .venv/.ready
 	@$(BIN)/python -W ignore tools/website.py
+
+links: .venv/.ready
+	@$(BIN)/python -W ignore tools/website.py --links
 
 # The executed lessons of the site are in the kit as well.
 kit: site

@@ -229,6 +229,7 @@ from .sim import read_manifest as read_manifest
 from .sim import simulate_again as simulate_again
 from .sim import simulate_dataset as simulate_dataset
 from .sim import simulate_film as simulate_film
+from .sim import simulate_films as simulate_films
 from .sim import SimulatedFilm as SimulatedFilm
 from .sim import effusion_facts as effusion_facts
 from .sim import HOSPITALS as HOSPITALS

@@ -542,7 +542,7 @@ def compare(
     positive: str,  # the class that counts as positive
     names: tuple[str, str] = ("first", "second"),  # of the two readers
 ) -> pd.DataFrame:  # measure, n, share right of each, right alone of each, difference, low, high, p
-    "Who is right oftener, and could it be luck? A row for each measure; raises ValueError."
+    "Who is right more often, and could it be luck? A row for each measure; raises ValueError."
     if len({*names, *_COMPARED}) != len(names) + len(_COMPARED):
         raise ValueError(f"the readers need two names that no other column has, not {names!r}")
     one = _by_film(first, positive)

@@ -6,6 +6,7 @@
 __all__ = ['readable_text', 'plain_text', 'Picture', 'new_figure', 'picture', 'Backdrop', 'thumbnail', 'show_films']
 
 # %% ../nbs/06_figure.ipynb #33edb497
+import re
 import unicodedata
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
@@ -374,7 +375,7 @@ def _in_words(
 ) -> str:  # such as '2 films: chest; abdomen. Outlined: lungs.'
     "What a screen reader says about films side by side."
     noun = "film" if n_films == 1 else "films"
-    words = "; ".join(title.replace("\n", ", ") for title in titles)
+    words = "; ".join(re.sub(",?\n", ", ", title) for title in titles)
     text = f"{n_films} {noun}"
     if words:
         text += f": {words}"

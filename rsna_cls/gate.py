@@ -148,11 +148,12 @@ _OWN_FILMS = 2  # at least
 @lru_cache(1)
 def _points_of_kinds() -> dict[str, np.ndarray]:  # each float32, shape (m, 2304)
     "The other points, by what they are, read once; raises `BadModel`."
-    return {kind: points.float().numpy() for kind, points in read_tensors(OTHER_POINTS).items()}
+    tensors = read_tensors(OTHER_POINTS)
+    return {kind: tensors[kind].float().numpy() for kind in sorted(tensors)}  # in one order always
 
 
 class _Others(NamedTuple):
-    "What a gate holds against its training films."
+    "Films of other kinds, with which a gate compares its training films."
 
     points: np.ndarray  # float32, shape (m, 2304)
     search: NearestNeighbors  # among the points
@@ -351,7 +352,7 @@ class Gate:
     limit: float  # the greatest `stranger` with which a film passes (-2 to 2)
     k: int = 3  # how many of the nearest films count
     films: list | None = None  # the training films, to be shown; None in a gate that was loaded
-    own_kinds: Sequence[str] = ()  # kinds of film that are not held against the training films
+    own_kinds: Sequence[str] = ()  # kinds of film that the training films are not compared with
     behind: int = 0  # how many films that should pass are behind the limit
     beyond: int = 0  # how many of these are refused
 

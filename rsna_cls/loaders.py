@@ -94,6 +94,38 @@ def _rgb(film):  # no type hints: fastai would take them for the types it may ha
     return np.repeat(np.asarray(as_film(film))[..., None], 3, axis=2)
 
 
+_MOST_KEPT = 512_000_000  # bytes of squeezed films: 20,000 of 160 x 160 pixels
+
+
+class _SqueezedFilms:
+    "Films of a folder, squeezed to squares; read once, and kept, as long as there is room."
+
+    def __init__(self, size: int) -> None:
+        "Squares with a side of `size` pixels."
+        self.size = size
+        self._kept: dict[tuple[Path, int, int], np.ndarray] = {}  # uint8, (size, size)
+
+    def __getstate__(self) -> dict:
+        "What an exported learner takes along: no films."
+        return dict(size=self.size, _kept={})
+
+    def rgb(self, film):  # no type hints: as above
+        "A file as a square array of three equal channels, uint8; anything else as `_rgb` has it."
+        if not isinstance(film, str | Path) or not Path(film).is_file():
+            return _rgb(film)
+
+        # A file that has changed since is another film
+        status = Path(film).stat()
+        key = (Path(film), status.st_mtime_ns, status.st_size)
+        square = self._kept.get(key)
+        if square is None:
+            squeezed = as_film(film).resize((self.size, self.size), Image.Resampling.BILINEAR)
+            square = np.asarray(squeezed)
+            if (len(self._kept) + 1) * square.nbytes <= _MOST_KEPT:
+                self._kept[key] = square
+        return np.repeat(square[..., None], 3, axis=2)
+
+
 def _side(
     size: Any,  # what should be the side of a square (px)
 ) -> int:  # px
@@ -145,9 +177,14 @@ def _film_block(
     tfms: Iterable = (),  # fastai batch transforms for the training films
 ) -> DataBlock:
     "The recipe by which fastai makes batches of a list of films."
+    squeezed_films = _SqueezedFilms(size)
+
+    def squeezed(film):  # fastai takes functions, and no methods; no type hints: as above
+        return squeezed_films.rgb(film)
+
     return DataBlock(
         (ImageBlock, CategoryBlock(vocab=classes, sort=False)),
-        get_x=_rgb,
+        get_x=squeezed,
         get_y=get_y,
         splitter=splitter,
         item_tfms=Resize(size, ResizeMethod.Squish),

@@ -843,7 +843,7 @@ def _drawn_pictures() -> list[Image.Image]:
 def make_other_points(
     file: Path | str,  # to be written
 ) -> Path:  # safetensors: for each kind of film, and for pictures, float16, shape (m, 2304)
-    "Write what a gate holds against its training films; raises `BadFolder`."
+    "Write the films of other kinds that every gate compares with; raises `BadFolder`."
     points = {PICTURES: film_points(_drawn_pictures())}
     for kind in KINDS:
         seeds = range(_FIRST_OF_A_KIND, _FIRST_OF_A_KIND + _FILMS_OF_A_KIND)

@@ -206,7 +206,7 @@ def paired_difference(
     first: ArrayLike,  # was each film read rightly by the first? booleans, shape (n,)
     second: ArrayLike,  # and by the second? the same films in the same order
 ) -> dict[str, Any]:  # n, first_alone, second_alone, difference, low, high (−1 to 1), p (0 to 1)
-    "How much oftener the first was right, with Newcombe's interval; raises ValueError."
+    "How much more often the first was right, with Newcombe's interval; raises ValueError."
     first = _right_and_wrong(first)
     second = _right_and_wrong(second)
     if len(first) != len(second):

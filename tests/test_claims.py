@@ -244,10 +244,10 @@ assert 0.72 < ours["value"] < 0.9
 found = proportion("", 45, 50)
 assert f"{found['low']:.2f} to {found['high']:.2f}" == "0.79 to 0.96"
 
-# "about every second film without fluid is called. And where one film in ten has an effusion, as
-# the table supposes, hardly one alarm in six is right."
+# "of the films without fluid, half to two thirds are called as well. And where one film in ten has
+# an effusion, as the table supposes, hardly one alarm in six is right."
 at_home = score(test, "effusion", prevalence=0.1, threshold=cut).table["value"]
-assert 0.35 < at_home[2] < 0.65
+assert 1 / 3 - 0.03 < at_home[2] < 1 / 2 + 0.03
 assert at_home[3] < 1 / 5
 
 # "It is too sure of itself"

@@ -207,6 +207,8 @@ def test_films_bear_any_title():
 def test_one_title_for_one_film():
     "It is no list of letters."
     assert show_films(RAMP, "knee").alt == "1 film: knee"
+    assert show_films(RAMP, "knee\nright").alt == "1 film: knee, right"
+    assert show_films(RAMP, "dose 3,\nyaw 0").alt == "1 film: dose 3, yaw 0"
     assert show_films([RAMP, RAMP], "knee").alt == "2 films: knee"
     assert show_films(RAMP, "knee").png == show_films([RAMP], ["knee"]).png
     film = simulate_film("knee", 0, size=64)

@@ -1,15 +1,25 @@
 "Films on their way into a network: which are trained on, and what reaches the model."
 
 import multiprocessing
+import pickle
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from fastai.vision.all import Pipeline, Rotate, TensorImage, aug_transforms
+from fastai.vision.all import (
+    PILImage,
+    Pipeline,
+    Resize,
+    ResizeMethod,
+    Rotate,
+    TensorImage,
+    aug_transforms,
+)
 from PIL import Image
 from torch import nn
 
@@ -22,12 +32,14 @@ from rsna_cls import (
     dataloaders,
     empty_dataloaders,
     film_batches,
+    film_files,
     film_learner,
     film_tensor,
     film_tfms,
     label_of,
     load_film,
     load_model,
+    loaders,
     read_in_batches,
     save_model,
     summary,
@@ -320,5 +332,84 @@ def test_an_exported_learner_names_no_folder_of_a_patient(tmp_path):
         folder.mkdir()
         film.rename(folder / film.name)
     learn = film_learner(dataloaders(path, size=32, bs=4), None)
+    list(learn.dls.train)  # the films are kept now
     learn.export(tmp_path / "learner.pkl")
-    assert b"Mueller" not in (tmp_path / "learner.pkl").read_bytes()
+    exported = (tmp_path / "learner.pkl").read_bytes()
+    assert b"Mueller" not in exported
+    for film in film_files(path / "train"):
+        square = load_film(film).resize((32, 32), Image.Resampling.BILINEAR)
+        assert not is_in(square, exported)
+
+
+def is_in(square, pickled):
+    "Whether the pixels of a film stand in a pickle, of an old protocol or of a new one."
+    pixels = square.tobytes()
+    return pixels in pickled or pixels.decode("latin1").encode() in pickled
+
+
+@pytest.mark.parametrize("protocol", [2, pickle.HIGHEST_PROTOCOL])
+def test_kept_films_are_not_pickled(tmp_path, protocol):
+    "Their size is. A copy that took them along would be noticed."
+    film = write_films_of_every_kind(tmp_path)[0]
+    kept = loaders._SqueezedFilms(32)
+    kept.rgb(film)
+    (square,) = kept._kept.values()
+    assert is_in(square, pickle.dumps(vars(kept), protocol))
+    pickled = pickle.dumps(kept, protocol)
+    assert not is_in(square, pickled)
+    assert vars(pickle.loads(pickled)) == dict(size=32, _kept={})
+
+
+# --- films that are kept once they are squeezed --------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [32, 45, 160])
+def test_a_film_is_squeezed_as_fastai_squeezes(tmp_path, size):
+    "To the last bit: what a network learns does not depend on where its films are squeezed."
+    squeeze = Resize(size, ResizeMethod.Squish)
+    for film in write_films_of_every_kind(tmp_path):
+        want = squeeze(PILImage.create(loaders._rgb(film)))
+        kept = loaders._SqueezedFilms(size)
+        for _ in range(2):  # read, and remembered
+            assert np.array_equal(squeeze(PILImage.create(kept.rgb(film))), want)
+
+
+def reads_of(monkeypatch, dls, epochs):
+    "How often each film is read in some epochs of training and validation."
+    read = []
+    monkeypatch.setattr(loaders, "as_film", lambda film: read.append(film) or load_film(film))
+    for _ in range(epochs):
+        list(dls.train)
+        list(dls.valid)
+    return Counter(read)
+
+
+def test_a_film_is_read_once_in_all_epochs(course, monkeypatch):
+    "Only what happens to it in a batch, such as augmentation, is new each time."
+    dls = dataloaders(course, size=32, bs=2)
+    before = torch.stack([film for batch in dls.valid for film in batch[0]])
+    reads = reads_of(monkeypatch, dls, epochs=3)
+    assert set(reads.values()) == {1}
+    assert torch.equal(before, torch.stack([film for batch in dls.valid for film in batch[0]]))
+
+
+def test_films_are_kept_as_long_as_there_is_room(course, monkeypatch):
+    "Those for which there is none are read in each epoch."
+    monkeypatch.setattr(loaders, "_MOST_KEPT", 3 * 32 * 32)
+    dls = dataloaders(course, size=32, bs=2)
+    list(dls.valid)  # more than three films
+    reads = reads_of(monkeypatch, dls, epochs=4)
+    films = [*dls.train_ds.items, *dls.valid_ds.items]
+    assert Counter(reads[film] for film in films) == {0: 3, 4: len(films) - 3}
+
+
+def test_a_film_that_changes_is_read_again(tmp_path):
+    "A film may be replaced between two trainings, or while one runs."
+    path = write_course(tmp_path)
+    dls = dataloaders(path, size=32, bs=2)
+    before = dls.valid.one_batch()[0]
+    for film in film_files(path / "val"):
+        Image.new("L", (70, 50), 255).save(film)
+    after = dls.valid.one_batch()[0]
+    assert not torch.equal(before, after)
+    assert after.std(dim=(1, 2, 3)).max() < 0.2  # white: only the three colours differ

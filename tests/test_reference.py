@@ -42,6 +42,12 @@ class Box:
 
     def open(self, wide: bool = False) -> bool:  # whether it was shut
         "Open it."
+
+    def count(
+        self,
+        films: list[str],  # what may be in it
+    ) -> int:
+        "Count its films."
 """
 
 
@@ -75,9 +81,21 @@ def test_a_function_says_what_it_does_and_takes(page):
 
 def test_a_class_has_its_fields_and_methods(page):
     assert "### `Box`\n\nA box of films.\n\n`size`: `int`, default `2`\n: how many fit in" in page
-    assert "#### `Box.open`\n\nOpen it.\n\n`wide`: `bool`, default `False`\n: –\n\n" in page
+    assert "#### `Box.open`\n\nOpen it.\n\n`wide`: `bool`, default `False`\n\n" in page
     assert "**returns**: `bool`\n: whether it was shut" in page
     assert "self" not in page.split("#### `Box.open`")[1].split("<details>")[0]
+
+
+def test_what_comes_back_without_a_comment_is_a_line(page):
+    assert "`films`: `list[str]`\n: what may be in it\n\n**returns**: `int`\n\n" in page
+
+
+def test_no_entry_is_empty():
+    "Below each argument and each field stands what it means; `returns` may be a line of its own."
+    for file in website.notebooks():
+        text = re.sub(r"```.*?```", "", reference.reference_page(file), flags=re.DOTALL)
+        assert not re.findall(r"^: *[–-]?$", text, re.M), file.name
+        assert not re.findall(r"^(`\w+`: `.*)\n\n", text, re.M), file.name
 
 
 def test_what_is_private_or_hidden_has_no_entry(page):

@@ -3,6 +3,9 @@
 import csv
 import hashlib
 import json
+import subprocess
+import sys
+import time
 from collections import Counter
 
 import numpy as np
@@ -10,8 +13,16 @@ import pytest
 from PIL import Image
 
 from conftest import HERE
-from rsna_cls import KINDS, SimulatedFilm, build, simulate_dataset, simulate_film
+from rsna_cls import (
+    KINDS,
+    SimulatedFilm,
+    build,
+    simulate_dataset,
+    simulate_film,
+    simulate_films,
+)
 from rsna_cls.sim import draw_params, finish
+from rsna_cls.sim import films as film_making
 
 DATA = HERE / "data"
 
@@ -275,3 +286,78 @@ def test_the_diaphragm_lies_below_the_lungs(masks):
 def test_from_the_side_lungs_stay_whole():
     lateral = simulate_film("lateral_chest", 1, 96, marks=False).masks
     assert (lateral["lungs"] & lateral["heart"]).any()
+
+
+# --- many films, each made by one of several processes --------------------------------------------
+
+
+@pytest.fixture
+def few_are_many(monkeypatch):
+    "Six films are enough for other processes to make them."
+    monkeypatch.setattr(film_making, "_MANY", 6)
+    monkeypatch.setattr(film_making, "cpu_count", lambda: 2)
+
+
+SMALL = dict(train=(2, 2), val=(1, 1), test=(1, 1), surprises=(), seed=3, flaws=True)
+
+
+def test_a_folder_does_not_depend_on_who_makes_it(tmp_path, monkeypatch):
+    "To the last byte, the order in the manifest included."
+    alone = simulate_dataset(tmp_path / "alone", **SMALL)
+    monkeypatch.setattr(film_making, "_MANY", 6)
+    monkeypatch.setattr(film_making, "cpu_count", lambda: 2)
+    together = simulate_dataset(tmp_path / "together", **SMALL)
+    files = [file.relative_to(alone) for file in sorted(alone.rglob("*")) if file.is_file()]
+    assert len(files) > 6
+    assert files == [f.relative_to(together) for f in sorted(together.rglob("*")) if f.is_file()]
+    for file in files:
+        assert (alone / file).read_bytes() == (together / file).read_bytes(), file
+
+
+def test_films_come_in_the_order_of_their_seeds(few_are_many):
+    "However long each took."
+    sizes = dict(size=64, marks=False, devices=False)
+    made = simulate_films("hand", range(8), **sizes)
+    for seed, film in enumerate(made):
+        same = simulate_film("hand", seed, **sizes)
+        assert film.params == same.params
+        assert film.image.tobytes() == same.image.tobytes()
+        assert sorted(film.masks) == sorted(same.masks)
+
+
+@pytest.mark.parametrize("seeds", ["12", 3, None])
+def test_seeds_are_a_list(seeds):
+    with pytest.raises(ValueError, match="must be a list of whole numbers"):
+        simulate_films("hand", seeds)
+
+
+def test_what_goes_wrong_in_another_process_is_said(few_are_many, tmp_path):
+    "In the same words; and of the folder nothing is left."
+    with pytest.raises(ValueError, match="seed cannot be -1"):
+        simulate_films("hand", [*range(8), -1], size=64)
+    # The others are still being written when the first turns out to be wrong
+    films = [film_making.PlannedFilm(f"{n}.png", "hand", n, dict(size=64)) for n in range(40)]
+    wrong = film_making.PlannedFilm("wrong.png", "hand", 9, dict(size=64, dose=-1))
+    with pytest.raises(ValueError, match="dose"):
+        film_making.write_films(tmp_path / "course", [wrong, *films])
+    time.sleep(1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_script_needs_no_guard(tmp_path):
+    "New processes do not run the script again, as multiprocessing's own would on Windows."
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import rsna_cls\n"
+        "from rsna_cls.sim import films\n"
+        "films._MANY, films.cpu_count = 6, lambda: 2\n"
+        "print('begin')\n"
+        "made = rsna_cls.simulate_films('hand', range(6), size=64)\n"
+        "print(len(made), 'films')\n",
+        encoding="utf-8",
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    said = done.stdout.replace("\r", "\n").split("\n")
+    assert said.count("begin") == said.count("6 films") == 1
+    assert done.stderr == ""

@@ -167,3 +167,15 @@ def test_a_message_that_is_explained_is_one_of_ours(heading):
             if words:
                 pattern = r"\b" + r"\W.{0,25}?\b".join(words) + r"\b"
                 assert re.search(pattern, said_by_us()), piece
+
+
+def test_the_small_pytorch_is_the_one_that_make_wants():
+    "Another would be replaced by the large one, and nothing would be saved."
+    constraints = (HERE / "tests/constraints.txt").read_text(encoding="utf-8")
+    pinned = dict(re.findall(r"^([\w-]+)==(\S+)", constraints, re.M))
+    commands = re.findall(
+        r"^.*download\.pytorch\.org/whl/cpu$", text_of("troubleshooting.md"), re.M
+    )
+    assert len(commands) == 1
+    named = dict(re.findall(r"(\S+)==(\S+)", commands[0]))
+    assert named == {name: pinned[name] for name in ("torch", "torchvision")}

@@ -1,12 +1,20 @@
 "The site: its pages, the links between them, what a browser makes of it, what it refuses."
 
 import importlib
+import os
 import re
+import signal
+import socket
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 from bs4 import BeautifulSoup
+from PIL import Image
 
 from conftest import AXE, HERE
 from test_browser import CHROMIUM
@@ -49,6 +57,28 @@ class TestSite:
         for name in names:
             assert (site / f"{name}.html").is_file()
             assert name == "index" or f"{name}.html" in linked
+
+    def test_the_home_page_begins_with_what_a_reader_can_do(self, site):
+        "What the course is, what can be done at once, the lessons; then how to install it."
+        page = read(site / "index.html").find("article")
+        order = ["Train a network", "without installing", "In lesson 1", "Can a computer tell"]
+        order += ["make demo", "Intervals are 95 %", "In an environment of your own"]
+        places = [page.text.index(words) for words in order]
+        assert places == sorted(places)
+        titles = [heading.text.strip("¶# \n") for heading in page.find_all("h2")]
+        assert titles[:2] == ["Lessons", "Start"]
+
+    def test_the_menu_calls_a_module_by_its_name(self, site):
+        menu = read(site / "index.html").find(class_="sidebar-tree")
+        names = {link["href"]: link.text for link in menu.find_all("a")}
+        assert names["library/15_cam.html"] == "cam"
+        assert names["library/sim/00_beam.html"] == "sim.beam"
+        assert max(len(name) for name in names.values()) < 30
+
+    def test_every_table_is_scrolled_by_itself(self, site):
+        for file in [site / "index.html", *site.glob("lessons/*.html")]:
+            for table in read(file).select("article table"):
+                assert table.find_parent(class_="table-wrapper")["tabindex"] == "0", file.name
 
     def test_a_lesson_shows_what_came_of_it(self, site):
         page = read(site / "lessons/01_first_classifier.html")
@@ -115,6 +145,17 @@ def window(chromium, request):
 
 DESKTOP, PHONE = 1280, 390
 
+# axe tells no contrast where a picture lies behind words: the shadow beside what is too wide is one
+NO_SHADOWS = "article * { background-image: none !important; }"
+
+
+def ends_of(box):
+    "How far the columns of pixels at the left and right end of a box are from its background."
+    with Image.open(BytesIO(box.screenshot())) as picture:
+        grey = np.asarray(picture.convert("L")).astype(int)
+    background = np.bincount(grey.ravel()).argmax()
+    return [int(abs(np.median(grey[:, column]) - background)) for column in (1, -2)]
+
 
 @pytest.mark.skipif(
     CHROMIUM is None, reason="needs Chromium: on Debian and Ubuntu, apt-get install chromium"
@@ -134,6 +175,7 @@ class TestInTheBrowser:
             if name.startswith(ALIKE) and name not in SHOWN:
                 continue
             window.goto(file.as_uri())
+            window.add_style_tag(content=NO_SHADOWS)
             window.evaluate(axe)
             for rule in window.evaluate("() => axe.run()")["violations"]:
                 found.append(f"{name}: {rule['id']}: {rule['nodes'][0]['html'][:200]}")
@@ -146,11 +188,30 @@ class TestInTheBrowser:
     @pytest.mark.parametrize("name", ["index", "lessons/04_where_it_ends", "library/22_gate"])
     def test_axe_finds_nothing_in_the_other_theme(self, site, window, name, workshop):
         window.goto((site / f"{name}.html").as_uri())
+        shadows = window.add_style_tag(content=NO_SHADOWS)
         window.evaluate((workshop / AXE).read_text(encoding="utf-8"))
         found = window.evaluate("() => axe.run()")["violations"]
         assert not [f"{rule['id']}: {rule['nodes'][0]['html']}" for rule in found]
+        shadows.evaluate("sheet => sheet.remove()")
         SHOTS.mkdir(parents=True, exist_ok=True)
         window.screenshot(path=SHOTS / f"{Path(name).name}_{window.viewport_size['width']}.png")
+
+    @pytest.mark.parametrize("window", [(PHONE, "light"), (PHONE, "dark")], indirect=True)
+    @pytest.mark.parametrize(
+        "name, box", [("teaching", ".table-wrapper"), ("library/15_cam", "article pre")]
+    )
+    def test_what_is_too_wide_has_a_shadow_where_there_is_more(self, site, window, name, box):
+        window.goto((site / f"{name}.html").as_uri())
+        boxes = window.locator(box)
+        widths = boxes.evaluate_all("all => all.map(one => one.scrollWidth - one.clientWidth)")
+        wide = boxes.nth(next(i for i, width in enumerate(widths) if width > 40))
+        wide.evaluate("one => one.closest('details')?.setAttribute('open', '')")
+        wide.scroll_into_view_if_needed()
+        left, right = ends_of(wide)
+        assert right > left + 20
+        wide.evaluate("one => { one.scrollLeft = one.scrollWidth; }")
+        left, right = ends_of(wide)
+        assert left > right + 20
 
     @pytest.mark.parametrize("window", [(DESKTOP, "light")], indirect=True)
     def test_search_finds_a_lesson_and_a_function(self, site, window):
@@ -360,3 +421,142 @@ def test_what_sphinx_warns_of_stops_the_site(tmp_path):
     website.gather({"": [page]}, tmp_path / "source", UNSET)
     with pytest.raises(website.SiteError, match="nowhere"):
         website.make_pages(tmp_path / "source", tmp_path / "site", "1")
+
+
+# --- links that lead out -------------------------------------------------------------------------
+
+
+class Answers(BaseHTTPRequestHandler):
+    "A server's answers: the number in the address; silence for `/silent`."
+
+    released = threading.Event()  # set when the silent may go home
+
+    def do_HEAD(self):
+        "Answer, or be silent."
+        status = self.path.split("/")[1]
+        if status == "silent":
+            self.released.wait(30)
+            return
+        self.send_response(int(status))
+        if status == "302":
+            self.send_header("Location", "/200/there")
+        if status == "429":
+            self.send_header("Retry-After", "3600")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_GET = do_HEAD
+
+    def log_message(self, *args):
+        "Say nothing."
+
+
+@pytest.fixture
+def server(monkeypatch):
+    "The address of a server on this computer, which no proxy is asked for."
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    Answers.released.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        Answers.released.set()
+        running.shutdown()
+
+
+def asked(folder, text, *more, limit=60):
+    "What came of the links of a page."
+    page = website.Page("index", HERE / "README.md", f"# A\n\n{text}\n")
+    website.gather({"": [page]}, folder / "pages", UNSET)
+    is_whole = website.ask_outside(folder / "pages", folder / "found", limit, *more)
+    return website.read_outside(folder / "pages", folder / "found"), is_whole
+
+
+@pytest.mark.slow(seconds=8)
+def test_links_that_lead_out_are_asked_for(server, tmp_path):
+    "What is gone is told from what a server would not say; code is left alone."
+    paths = ["200", "302", "403/paper", "404/page", "410", "500", "silent"]
+    text = "\n\n".join(f"[x]({server}/{path})" for path in paths)
+    text += f"\n\n`{server}/404/code`\n\n```\n{server}/404/block\n```\n\n[y](mailto:a@b.org)"
+    found, is_whole = asked(tmp_path, text, "-D", "linkcheck_timeout=1")
+    assert is_whole
+
+    there = {link.address.removeprefix(f"{server}/"): link for link in found}
+    assert set(there) == set(paths)
+    assert [path for path in paths if there[path].works] == ["200", "302"]
+    assert [path for path in paths if there[path].is_gone] == ["404/page", "410"]
+    assert str(there["silent"]) == f"index: {server}/silent (no answer in time)"
+
+    with pytest.raises(website.SiteError) as told:
+        website.report_outside(found)
+    said, gone = str(told.value).split("Lead to nothing:")
+    assert "7. 2 work, 3 could not be checked, 2 lead to nothing." in said
+    assert f"index: {server}/403/paper (403 Client Error: Forbidden)" in said
+    assert f"index: {server}/404/page (404 Client Error: Not Found)" in gone
+    mixed = [link for link in found if link.works or "403" in link.address]
+    assert "3. 2 work, 1 could not be checked, 0 lead to nothing" in website.report_outside(mixed)
+    with pytest.raises(website.SiteError, match="2 work, 3 could not be checked, 0 lead"):
+        website.report_outside([link for link in found if not link.is_gone])
+    with pytest.raises(website.SiteError, match="^None of 2 links answers"):
+        website.report_outside([link for link in found if link.is_gone])
+
+
+@pytest.mark.slow(seconds=10)
+@pytest.mark.skipif(os.name == "nt", reason="Sphinx is stopped by a signal")
+def test_a_server_that_asks_for_an_hour_is_not_waited_for(server, tmp_path):
+    found, is_whole = asked(tmp_path, f"[x]({server}/200)\n\n[y]({server}/429)", limit=6)
+    assert not is_whole
+    said = website.report_outside(found)
+    assert "2. 1 work, 1 could not be checked" in said
+    assert f"index: {server}/429 (the time was up)" in said
+
+
+@pytest.mark.slow(seconds=10)
+@pytest.mark.skipif(os.name == "nt", reason="Sphinx is stopped by a signal")
+def test_links_of_which_nothing_is_known_do_not_pass(server, tmp_path):
+    found, _ = asked(tmp_path, f"[y]({server}/429)", limit=6)
+    assert [link.address for link in found] == [f"{server}/429"]
+    with pytest.raises(website.SiteError, match="None of 1 links answers"):
+        website.report_outside(found)
+
+
+@pytest.mark.slow(seconds=10)
+@pytest.mark.skipif(os.name == "nt", reason="Sphinx is stopped by a signal")
+def test_a_sphinx_that_does_not_listen_is_ended(server, tmp_path, monkeypatch):
+    "As where `make links` was begun in the background: new processes ignore Ctrl + C there."
+    monkeypatch.setattr(website, "STOPPING", 1)
+    usual = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with pytest.raises(website.SiteError, match="did not come to the end of the links in time"):
+            asked(tmp_path, f"[y]({server}/429)", limit=6)
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
+@pytest.mark.parametrize(
+    "said, is_gone",
+    [
+        ("404 Client Error: Not Found for url: https://example.org/403", True),
+        ("403 Client Error: Forbidden for url: https://example.org/404 page", False),
+        ("429 Client Error: Too Many Requests for url: https://example.org", False),
+        ("Failed to resolve 'x.org' ([Errno -2] Name or service not known)", True),
+        ("Failed to resolve 'x.org' ([Errno 11001] getaddrinfo failed)", True),
+        ("Failed to resolve 'x.org' ([Errno -3] Temporary failure in name resolution)", False),
+        ("[Errno 111] Connection refused", False),
+        ("unauthorized", False),
+    ],
+)
+def test_a_link_is_gone_only_if_there_is_nothing(said, is_gone):
+    assert website.Outside("index", "https://example.org", "broken", said).is_gone == is_gone
+
+
+def test_without_internet_nothing_is_asked(monkeypatch, tmp_path, server):
+    "One sentence, and not a list of every link."
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        nobody = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    monkeypatch.setattr(website, "WELL_KNOWN", (nobody,))
+    with pytest.raises(website.SiteError, match="^No link was checked, because there is no int"):
+        website.check_outside(tmp_path / "links")
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(website, "WELL_KNOWN", (nobody, f"{server}/403"))
+    assert website.is_connected()

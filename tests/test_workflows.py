@@ -24,6 +24,7 @@ TRIGGERS = True  # YAML 1.1 takes the word `on` for this
 
 # What each job may do beyond nothing.
 RIGHTS = {
+    "canary.links": {"contents": "read"},
     "canary.newest": {"contents": "read"},
     "canary.versions": {"contents": "read"},
     "colab.colab": {"contents": "read"},

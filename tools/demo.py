@@ -14,7 +14,7 @@ from pathlib import Path
 import nbformat
 from papermill.exceptions import PapermillExecutionError
 
-from pages import as_html, as_read, execute, title_of
+from pages import LessonError, as_html, as_read, execute, title_of
 
 HERE = Path(__file__).resolve().parents[1]
 LESSON = HERE / "nbs/lessons/01_first_classifier.ipynb"
@@ -136,6 +136,8 @@ def main() -> None:
         print(f"{error.ename}: {error.evalue}", file=sys.stderr)
         executed = (build / PAGE).with_suffix(".ipynb")
         sys.exit(f"The lesson stopped at its cell [{error.exec_count}]: see {executed}")
+    except LessonError as problem:
+        sys.exit(f"No page was written: {problem}")
     except KeyboardInterrupt:
         sys.exit("Stopped before the end: no page was written.")
     print(f"The lesson with its results: {build / PAGE}")

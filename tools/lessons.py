@@ -11,6 +11,7 @@ import os
 import posixpath
 import re
 import shutil
+import sys
 import tempfile
 import time
 from base64 import b64decode
@@ -20,12 +21,21 @@ from io import BytesIO
 from pathlib import Path
 
 import nbformat
-from bs4 import BeautifulSoup
+from bs4 import BeautifulSoup, Tag
 from papermill.exceptions import PapermillExecutionError
 from PIL import Image
 
 from docs import digest, digests_in, library_digest
-from pages import CONTROLS, execute, is_ours
+from pages import (
+    LessonError,
+    as_begun,
+    asked_in,
+    execute,
+    is_ours,
+    is_widget,
+    plain,
+    without_buttons,
+)
 
 HERE = Path(__file__).resolve().parents[1]
 LESSONS = HERE / "nbs/lessons"
@@ -39,10 +49,6 @@ LARGEST = 1_500_000  # bytes of a lesson with its pictures
 OPENING = "<!-- output {} -->"
 CLOSING = "<!-- /output -->"
 IN_MARKS = re.compile(r"<!-- output (\d+) -->\n(.*?)\n?<!-- /output -->", re.DOTALL)
-
-
-class LessonError(ValueError):
-    "A lesson that cannot be shown; says why."
 
 
 def all_lessons() -> list[Path]:
@@ -68,10 +74,39 @@ def code_digest(lesson: Path) -> str:
     return digest([source.encode() for source in code])
 
 
+OUTPUTS = re.compile(r"^<!-- outputs: ([0-9a-f]{16}) -->$", re.MULTILINE)
+
+
+def outputs_digest(outputs: dict[int, str], pictures: Path) -> str:
+    "Of what the cells gave: the texts and the pictures."
+    texts = [f"{place}\n{text}".encode() for place, text in sorted(outputs.items())]
+    for file in sorted(pictures.rglob("*.webp")):
+        texts += [file.name.encode(), file.read_bytes()]
+    return digest(texts)
+
+
+def all_digests_in(copy: Path) -> dict[str, str]:
+    "The digests that an executed copy was written with, in their order."
+    found = digests_in(copy)
+    if copy.exists():
+        written = OUTPUTS.search(copy.read_text(encoding="utf-8"))
+        found |= dict(outputs=written[1]) if written else {}
+    return found
+
+
+def has_its_outputs(copy: Path) -> bool:
+    "Whether a copy and its pictures show what the cells gave, and nobody has changed them since."
+    if not copy.exists():
+        return False
+    found = outputs_digest(outputs_in(copy), copy.with_suffix(""))
+    return all_digests_in(copy).get("outputs") == found
+
+
 def must_run(lesson: Path) -> bool:
     "Whether what an executed copy shows may no longer be what its cells give."
     wanted = dict(code=code_digest(lesson), library=library_digest())
-    return digests_in(copy_of(lesson)) != wanted
+    copy = copy_of(lesson)
+    return digests_in(copy) != wanted or not has_its_outputs(copy)
 
 
 # --- running -------------------------------------------------------------------------------------
@@ -141,16 +176,9 @@ def save_picture(png: bytes, file: Path) -> None:
 
 
 def as_table(markup: str) -> str:
-    "A table of pandas without its style, and with headers that a screen reader can name."
-    soup = BeautifulSoup(markup, "html.parser")
-    for style in soup.find_all("style"):
-        style.decompose()
-    for tag in soup.find_all(True):
-        tag.attrs = {name: tag[name] for name in ("colspan", "rowspan") if tag.has_attr(name)}
-    for header in soup.find_all("th"):
-        header["scope"] = "col" if header.find_parent("thead") else "row"
-    tables = [re.sub(r">\s+<", "><", str(table)) for table in soup.find_all("table")]
-    return "\n\n".join(tables)
+    "The tables of pandas, each in one line and without its style."
+    tables = plain(markup).find_all("table")
+    return "\n\n".join(re.sub(r">\s+<", "><", str(table)) for table in tables)
 
 
 def in_fence(text: str, language: str) -> str:
@@ -160,9 +188,14 @@ def in_fence(text: str, language: str) -> str:
     return f"{fence}{language}\n{text}\n{fence}"
 
 
+def escaped(words: str) -> str:
+    "A text in which Markdown finds nothing to do."
+    return re.sub(r"([\\\[\]`*_<>$&])", r"\\\1", words)
+
+
 def in_brackets(words: str) -> str:
     "A text that may stand as the words of a Markdown picture."
-    return re.sub(r"([\\\[\]`*_<>])", r"\\\1", " ".join(words.split()))
+    return escaped(" ".join(words.split()))
 
 
 def as_markdown(output: nbformat.NotebookNode, picture: Path, folder: Path) -> str:
@@ -175,8 +208,6 @@ def as_markdown(output: nbformat.NotebookNode, picture: Path, folder: Path) -> s
         text = without_paths(without_progress(output.text), folder)
         return in_fence(text, "text") if text else ""
     data = output.data
-    if "application/vnd.jupyter.widget-view+json" in data:
-        return f"*{CONTROLS}*"
     if "image/png" in data:
         words = BeautifulSoup(data.get("text/html", ""), "html.parser").find("img")
         if words is None or not words.get("alt", "").strip():
@@ -188,16 +219,108 @@ def as_markdown(output: nbformat.NotebookNode, picture: Path, folder: Path) -> s
     return in_fence(without_paths(data["text/plain"], folder), "text")
 
 
+# --- what stands in the place of controls, as Markdown --------------------------------------------
+
+MARKS = {"b": "**", "strong": "**", "em": "*", "i": "*", "code": "", "span": ""}  # around words
+PARTS = {"div", "p", "br", "figure", "figcaption"}  # what begins a paragraph
+
+
+def save_pictures(soup: BeautifulSoup, picture: Path, lesson: str) -> None:
+    "Save the pictures of a widget: the first beside `picture` ends in _1, the next in _2."
+    for number, image in enumerate(soup.find_all("img"), start=1):
+        if not image.get("alt", "").strip():
+            raise LessonError(f"{lesson}: a picture without alternative text")
+        start, _, data = image.get("src", "").partition(";base64,")
+        if not start.startswith("data:image/"):
+            raise LessonError(f"{lesson}: a widget shows a picture that is not in the notebook")
+        file = picture.with_stem(f"{picture.stem}_{number}")
+        save_picture(b64decode(data), file)
+        image["src"] = f"{file.parent.name}/{file.name}"
+
+
+def in_a_line(node: Tag | str) -> str:
+    "A piece of HTML as words of a Markdown paragraph."
+    if not isinstance(node, Tag):
+        return escaped(re.sub(r"\s+", " ", node))
+    if node.name == "br":
+        return " "
+    if node.name not in MARKS:
+        raise LessonError(f"a widget shows <{node.name}> in a line, which no page knows yet")
+    words = "".join(in_a_line(child) for child in node.children)
+    if not words.strip():
+        return words
+    # Spaces stand outside of the stars
+    mark = MARKS[node.name]
+    before, words, after = re.fullmatch(r"(\s*)(.*?)(\s*)", words, re.DOTALL).groups()
+    return f"{before}{mark}{words}{mark}{after}"
+
+
+def words_of_item(item: Tag) -> str:
+    "What stands in an item of a list."
+    return "".join(in_a_line(child) for child in item.children)
+
+
+def as_paragraph(words: str) -> str:
+    "Words that are no heading and no item of a list, whatever they begin with."
+    words = re.sub(r"^([-+#])", r"\\\1", words.strip())
+    return re.sub(r"^(\d+)([.)])", r"\1\\\2", words)
+
+
+def blocks_of(tag: Tag) -> Iterator[str]:
+    "The paragraphs, pictures, tables, lists and folds in a piece of HTML, as Markdown."
+    words = ""
+    for child in tag.children:
+        # What belongs to the line is gathered until something else comes.
+        if not isinstance(child, Tag) or child.name in MARKS:
+            words += in_a_line(child)
+            continue
+        yield as_paragraph(words)
+        words = ""
+
+        if child.name == "img":
+            yield f"![{in_brackets(child['alt'])}]({child['src']})"
+        elif child.name == "table":
+            yield as_table(str(child))
+        elif child.name == "ul":
+            items = [as_paragraph(words_of_item(item)) for item in child.find_all("li")]
+            yield "\n".join(f"- {item}" for item in items)
+        elif child.name == "details":
+            summary = child.summary.extract()
+            yield f"<details>{summary}\n\n{from_html(child)}\n\n</details>"
+        elif child.name in PARTS:
+            yield from blocks_of(child)
+        else:
+            raise LessonError(f"a widget shows <{child.name}>, which no page knows yet")
+    yield as_paragraph(words)
+
+
+def from_html(tag: Tag) -> str:
+    "Plain HTML as Markdown."
+    return "\n\n".join(block for block in blocks_of(tag) if block)
+
+
+def controls_as_markdown(markup: str, picture: Path, folder: Path) -> str:
+    "What stands in the place of controls; pictures are saved, and named like `picture`."
+    soup = BeautifulSoup(markup, "html.parser")
+    save_pictures(soup, picture, folder.name)
+    return without_paths(from_html(soup), folder)
+
+
 def outputs_of(executed: Path, pictures: Path) -> dict[int, str]:
     "What each code cell of an executed notebook gave, by its place among the lesson's code cells."
     notebook = nbformat.read(executed, as_version=4)
     cells = [c for c in notebook.cells if c.cell_type == "code" and not is_ours(c)]
+    folder = executed.parent
     found = {}
     for place, cell in enumerate(cells):
         parts = []
         for number, output in enumerate(joined(cell.outputs), start=1):
-            name = f"{place + 1:02}_{number}.webp"
-            parts.append(as_markdown(output, pictures / name, executed.parent))
+            picture = pictures / f"{place + 1:02}_{number}.webp"
+            if is_widget(output):
+                markup = as_begun(cell, output, notebook)
+                parts.append(controls_as_markdown(markup, picture, folder))
+            else:
+                parts.append(as_markdown(output, picture, folder))
         text = "\n\n".join(part for part in parts if part)
         if text:
             found[place] = text
@@ -229,10 +352,10 @@ FORM = re.compile(r"# @title (.*?) *(\{.*)?\n")  # the first line of a form, for
 
 
 def as_code(cell: nbformat.NotebookNode) -> str:
-    "A code cell; one that teaches nothing is folded, as in the notebook."
+    "A code cell; folded where it teaches nothing, and where it is a form: a page cannot change it."
     title = FORM.match(cell.source)
     block = in_fence(FORM.sub("", cell.source), "python")
-    if not cell.metadata.get("jupyter", {}).get("source_hidden"):
+    if not title and not cell.metadata.get("jupyter", {}).get("source_hidden"):
         return block
     name = html.escape(title[1]) if title else "not needed to follow the lesson"
     return f"<details><summary>Code: {name}</summary>\n\n{block}\n\n</details>"
@@ -250,17 +373,24 @@ def page_of(lesson: Path, outputs: dict[int, str], digests: dict[str, str]) -> s
     )
     parts = ["\n".join([f"<!-- made from {there} by `make site`: change it there -->", *marks])]
     place = -1
+    is_asked = False  # whether the last code cell has asked a question
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             text = TO_LESSON.sub(r"\1\2.md", cell.source)
             if text.startswith("<!-- address"):  # the badge: it belongs to the notebook
+                continue
+            if is_asked:
+                text = without_buttons(text)
+            if not text:
                 continue
             parts.append(MARK.sub("", text).strip())
             if text.startswith("# "):
                 parts.append(note)
             continue
         place += 1
-        if not cell.source.startswith(SET_UP):  # it fetches the library, and is of no use here
+        is_asked = place in outputs and asked_in(cell.source, lesson.stem) is not None
+        is_set_up = cell.source.startswith(SET_UP)  # it fetches the library, and is of no use here
+        if not is_set_up and not is_asked:  # the code of a question would tell the answer
             parts.append(as_code(cell))
         if place in outputs:
             parts.append(f"{OPENING.format(place)}\n{outputs[place]}\n{CLOSING}")
@@ -278,9 +408,9 @@ def stale() -> list[Path]:
     found = []
     for lesson in all_lessons():
         copy = copy_of(lesson)
-        digests = digests_in(copy)
-        has_todays_code = digests.get("code") == code_digest(lesson)
-        if not has_todays_code or copy.read_text(encoding="utf-8") != words_of(lesson):
+        has_todays_code = digests_in(copy).get("code") == code_digest(lesson)
+        is_whole = has_todays_code and has_its_outputs(copy)
+        if not is_whole or copy.read_text(encoding="utf-8") != words_of(lesson):
             found.append(copy)
     return found
 
@@ -293,7 +423,9 @@ def write_copy(lesson: Path, executed: Path) -> None:
     with tempfile.TemporaryDirectory() as name:
         new = Path(name, pictures.name)
         new.mkdir()
-        text = page_of(lesson, outputs_of(executed, new), digests)
+        outputs = outputs_of(executed, new)
+        digests["outputs"] = outputs_digest(outputs, new)
+        text = page_of(lesson, outputs, digests)
         size = len(text.encode()) + sum(file.stat().st_size for file in new.iterdir())
         if size > LARGEST:
             raise LessonError(f"{copy.name} has {size / 1e6:.1f} MB, more than {LARGEST / 1e6:.1f}")
@@ -305,15 +437,19 @@ def write_copy(lesson: Path, executed: Path) -> None:
 def words_of(lesson: Path) -> str:
     "An executed copy with today's words, and with what its cells gave when they ran."
     copy = copy_of(lesson)
-    return page_of(lesson, outputs_in(copy), digests_in(copy))
+    return page_of(lesson, outputs_in(copy), all_digests_in(copy))
 
 
 def write_words() -> None:
     "Write the executed copies anew whose code has not changed, with today's words."
     for lesson in all_lessons():
         copy = copy_of(lesson)
-        if digests_in(copy).get("code") == code_digest(lesson):
+        if digests_in(copy).get("code") != code_digest(lesson):
+            continue
+        if has_its_outputs(copy):
             copy.write_text(words_of(lesson), encoding="utf-8", newline="\n")
+        else:
+            print(f"{copy.name} is left alone: its outputs or pictures were changed. make site")
 
 
 def refresh() -> None:
@@ -333,4 +469,7 @@ def refresh() -> None:
 
 
 if __name__ == "__main__":
-    write_words()
+    try:
+        write_words()
+    except LessonError as problem:
+        sys.exit(f"make docs: {problem}")

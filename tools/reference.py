@@ -53,13 +53,13 @@ class Argument:
 
     @property
     def as_definition(self) -> str:
-        "A term and what it means, as an entry of a list of definitions."
+        "A term and what it means, as an entry of a list of definitions; without a meaning, a line."
         term = f"`{self.name}`" if self.name else "**returns**"
         if self.kind:
             term += f": `{self.kind}`"
         if self.default:
             term += f", default `{self.default}`"
-        return f"{term}\n: {as_words(self.meaning) or '–'}"
+        return f"{term}\n: {as_words(self.meaning)}" if self.meaning else term
 
 
 def list_of(arguments: list[Argument]) -> str:

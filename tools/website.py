@@ -6,12 +6,16 @@ texts of this repository. They are gathered in one folder, where every link is l
 it means, and Sphinx makes the pages. Then each is checked: no link leads nowhere, every picture has
 words that stand for it, nothing is asked of another machine, and no page weighs more than
 `HEAVIEST`.
+
+`make links` (here `--links`) checks the links that lead out of the site, and needs the internet.
 """
 
+import json
 import os
 import posixpath
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -21,6 +25,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import requests
 from bs4 import BeautifulSoup
 
 import lessons
@@ -84,17 +89,26 @@ def page_of(name: str, file: str, menu: str = "") -> Page:
 
 
 AT_ONCE = """**Here, without installing anything**:
-[drop a film on the network](docs/site/try_it.md), or
-[read the first lesson](docs/lessons/01_first_classifier.md) as it looks when it has run.
+[show the network a film](docs/site/try_it.md), or
+[read the first lesson](docs/lessons/01_first_classifier.md), with its pictures and results.
 <a href="de/01_first_classifier.html">Deutsch: der Plan der ersten Lektion</a>"""
 
 
 def home_page() -> Page:
-    "README.md, with what a reader of the site can do at once."
+    """README.md, in the order of a reader who has come to read.
+
+    First what the course is, what can be done at once, and the lessons; then how to install it."""
     home = page_of("index", "README.md")
-    before, after = home.text.split("\n## Start\n")
-    text = f"{before}\n{AT_ONCE}\n\n## Start\n{after}"
-    return Page(home.name, home.source, text, "Home")
+    opening, *parts = re.split(r"\n(?=## )", home.text)
+    titles = [part.split("\n", 1)[0] for part in parts[:2]]
+    if titles != ["## Start", "## Lessons"]:
+        raise SiteError(f"README.md begins with {titles}, not with Start and Lessons.")
+    start, course, *rest = parts
+
+    # The first picture comes after what can be done at once
+    summary, *picture = re.split(r"\n(?=!\[)", opening, maxsplit=1)
+    parts = [summary, f"{AT_ONCE}\n", *picture, course, start, *rest]
+    return Page(home.name, home.source, "\n".join(parts), "Home")
 
 
 def lesson_pages(address: Address) -> list[Page]:
@@ -124,12 +138,13 @@ def library_pages() -> list[Page]:
     for file in notebooks():
         name = f"library/{file.relative_to(HERE / 'nbs').with_suffix('').as_posix()}"
         text = reference_page(file)
-        found.append(Page(name, file, text))
         title = text.split("\n", 1)[0].removeprefix("# ")
+        found.append(Page(name, file, text, title.removeprefix("rsna_cls.")))
         rows.append(f"| [{title}]({file.relative_to(HERE / 'nbs')}) | {summary_of(file)} |")
     table = "\n".join(["| module | what it is for |", "| --- | --- |", *rows])
     start = text_of(SOURCE / "library.md").rstrip()
-    return [Page("library/index", HERE / "nbs/library.md", f"{start}\n\n{table}\n"), *found]
+    text = f"{start}\n\n{table}\n"
+    return [Page("library/index", HERE / "nbs/library.md", text, "All modules"), *found]
 
 
 def all_sections(address: Address) -> dict[str, list[Page]]:
@@ -327,6 +342,10 @@ LANDMARKS = {"sidebar-drawer": "Menu", "toc-drawer": "On this page"}
 
 def make_accessible(page: BeautifulSoup) -> None:
     "Mend what keeps the theme's pages from people who use a keyboard or a screen reader."
+    # A table that came as HTML is scrolled by itself, as the others are, and not with the page
+    for table in page.select("article table"):
+        if table.find_parent(class_="table-wrapper") is None:
+            table.wrap(page.new_tag("div", attrs={"class": "table-wrapper"}))
     # What is wider than the page is scrolled with the arrow keys, once it can be reached
     for wide in page.select("pre, .table-wrapper, .formula"):
         wide["tabindex"] = "0"
@@ -493,8 +512,165 @@ def problems(site: Site) -> list[str]:
     return found
 
 
+# --- links that lead out -------------------------------------------------------------------------
+
+# Servers that many links lead to. If none of them answers, there is no internet here.
+WELL_KNOWN = ("https://doi.org", "https://github.com", "https://arxiv.org")
+LONGEST = 15 * 60  # seconds for all links: a server may ask to be left alone for hours
+STOPPING = 30  # seconds for Sphinx to write what it knows
+WORKS = ("working", "redirected")  # as Sphinx calls it
+NO_SUCH_PAGE = re.compile("(404|410) ")
+NO_SUCH_HOST = re.compile(  # as Linux, macOS and Windows say it
+    "Name or service not known|No address associated|nodename nor servname|getaddrinfo failed"
+)
+
+
+@dataclass(frozen=True)
+class Outside:
+    "A link that leads out of the site, and what came of asking for it."
+
+    page: str  # the first page that has it
+    address: str
+    status: str  # Sphinx's word
+    said: str  # what the server answered, or why it did not
+
+    @property
+    def works(self) -> bool:
+        "Whether there is something at the address."
+        return self.status in WORKS
+
+    @property
+    def is_gone(self) -> bool:
+        "Whether there is nothing any more; not so if a server refuses a program or is silent."
+        return bool(NO_SUCH_PAGE.match(self.said) or NO_SUCH_HOST.search(self.said))
+
+    def __str__(self) -> str:
+        "Where it stands, where it leads, and what was said."
+        said = self.said.split(" for url: ")[0]
+        if NO_SUCH_HOST.search(said):
+            said = "no such host"
+        if self.status == "timeout":
+            said = "no answer in time"
+        return f"{self.page}: {self.address} ({said[:100]})"
+
+
+def ask_outside(folder: Path, found: Path, limit: float = LONGEST, *more: str) -> bool:
+    """Let Sphinx ask for every link that leads out, and write what came of it into a folder.
+
+    Returns whether it came to its end within the limit, in seconds."""
+    command = [sys.executable, "-m", "sphinx", "-b", "linkcheck", "-q"]
+    command += ["-d", str(folder / "_doctrees"), *more, str(folder), str(found)]
+    sphinx = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    is_whole = True
+    try:
+        said = sphinx.communicate(timeout=limit)[1]
+    except subprocess.TimeoutExpired:
+        # As Ctrl + C does: what is known so far is still written
+        is_whole = False
+        sphinx.send_signal(signal.SIGINT)
+        try:
+            said = sphinx.communicate(timeout=STOPPING)[1]
+        except subprocess.TimeoutExpired:
+            raise SiteError("Sphinx did not come to the end of the links in time.") from None
+    finally:
+        if sphinx.poll() is None:
+            sphinx.kill()
+            sphinx.communicate()
+    # 1: some links do not work
+    is_failure = is_whole and sphinx.returncode not in (0, 1)
+    if is_failure or not (found / "output.json").is_file():
+        raise SiteError(f"Sphinx did not come to the end of the links:\n{said}")
+    return is_whole
+
+
+IN_TEXT = re.compile(r"(?:\]\(|<)(https?://[^\s)>]+)")
+
+
+def not_asked(folder: Path, answered: list[Outside]) -> list[Outside]:
+    "The links of the gathered pages that nothing is known of."
+    known = {link.address.partition("#")[0] for link in answered}
+    found: dict[str, Outside] = {}
+    for file in sorted(folder.rglob("*.md")):
+        page = file.relative_to(folder).with_suffix("").as_posix()
+        text = CODE.sub("", file.read_text(encoding="utf-8"))
+        for address in IN_TEXT.findall(text):
+            if address.partition("#")[0] not in known:
+                found.setdefault(address, Outside(page, address, "unchecked", "the time was up"))
+    return list(found.values())
+
+
+def read_outside(folder: Path, found: Path) -> list[Outside]:
+    "The links of the gathered pages that lead out, and what came of each."
+    links = []
+    for line in (found / "output.json").read_text(encoding="utf-8").splitlines():
+        told = json.loads(line)
+        if told["uri"].startswith(("http:", "https:")):
+            page = told["filename"].removesuffix(".md")
+            links.append(Outside(page, told["uri"], told["status"], told["info"]))
+    return sorted([*links, *not_asked(folder, links)], key=str)
+
+
+def is_connected() -> bool:
+    "Whether there is internet: whether one of a few servers answers, whatever it says."
+    for address in WELL_KNOWN:
+        try:
+            requests.head(address, timeout=10)
+        except requests.RequestException:
+            continue
+        return True
+    return False
+
+
+def report_outside(links: list[Outside]) -> str:
+    """What came of the links, in words.
+
+    Raises SiteError if some are gone, or if too few have answered to say that all is well."""
+    works = [link for link in links if link.works]
+    if links and not works:
+        raise SiteError(f"None of {len(links)} links answers: is there internet here?")
+    gone = [link for link in links if not link.works and link.is_gone]
+    unknown = [link for link in links if not link.works and not link.is_gone]
+    lines = [
+        f"Links that lead out of the site: {len(links)}. {len(works)} work, "
+        f"{len(unknown)} could not be checked, {len(gone)} lead to nothing."
+    ]
+    if unknown:
+        lines += ["Could not be checked:", *(f"  {link}" for link in unknown)]
+    if gone:
+        lines += ["Lead to nothing:", *(f"  {link}" for link in gone)]
+    if gone or len(unknown) > len(links) / 2:
+        raise SiteError("\n".join(lines))
+    return "\n".join(lines)
+
+
+def check_outside(work: Path) -> str:
+    "Ask for every link of the site that leads out; raises SiteError if some lead to nothing."
+    if not is_connected():
+        names = [urlsplit(address).netloc for address in WELL_KNOWN]
+        raise SiteError(
+            f"No link was checked, because there is no internet here: none of {', '.join(names)} "
+            "answers."
+        )
+    shutil.rmtree(work, ignore_errors=True)
+    address = read_settings()
+    gather(all_sections(address), work / "pages", address)
+    ask_outside(work / "pages", work / "found")
+    return report_outside(read_outside(work / "pages", work / "found"))
+
+
+def main_links() -> None:
+    "The command line of `make links`."
+    try:
+        print(check_outside(HERE / "build/links"))
+    except SiteError as problem:
+        sys.exit(f"make links: {problem}")
+
+
 def main() -> None:
     "The command line."
+    if sys.argv[1:] == ["--links"]:
+        main_links()
+        return
     site = HERE / "build/site"
     started = time.time()
     try:

@@ -34,6 +34,14 @@ html_show_copyright = False
 pygments_style = "a11y-high-contrast-light"
 pygments_dark_style = "a11y-high-contrast-dark"
 
+# `make links` asks for each link that leads out of the site. Places within a page are not looked
+# for, because many pages make theirs with a script.
+linkcheck_anchors = False
+linkcheck_timeout = 10  # seconds without a word from the server
+linkcheck_retries = 2
+linkcheck_workers = 10
+linkcheck_rate_limit_timeout = 60  # seconds to wait if a server is asked too often
+
 
 # --- formulas as MathML: browsers show them without a script, and screen readers read them --------
 

@@ -90,6 +90,7 @@ from .films import read_manifest as read_manifest
 from .films import simulate_again as simulate_again
 from .films import simulate_dataset as simulate_dataset
 from .films import simulate_film as simulate_film
+from .films import simulate_films as simulate_films
 from .films import SimulatedFilm as SimulatedFilm
 from .films import write_films as write_films
 from .effusion import EFFUSION_CLASSES as EFFUSION_CLASSES
