@@ -544,7 +544,9 @@ class TestEditedOutputs:
 
     def test_the_digest_stands_beside_the_others(self, lesson):
         copy = lessons.copy_of(lesson)
-        names = re.findall(r"^<!-- (\w+): [0-9a-f]{16} -->$", copy.read_text("utf-8"), re.M)
+        names = re.findall(
+            r"^<!-- (\w+): [0-9a-f]{16} -->$", copy.read_text(encoding="utf-8"), re.M
+        )
         assert names == ["code", "library", "outputs"]
         assert list(lessons.digests_in(copy)) == ["code", "library"]  # what a release asks for
 

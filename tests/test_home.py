@@ -124,7 +124,16 @@ def test_links_lead_to_files_that_are_there():
     links = [link for link in everything if "://" not in link and not link.startswith("#")]
     assert len(links) >= 20
     for link in links:
-        assert (HERE / link).exists(), link
+        place, _, heading = link.partition("#")
+        assert (HERE / place).exists(), link
+        if heading:
+            assert heading in headings_of(HERE / place), link
+
+
+def headings_of(file):
+    "The headings of a text, as a code host writes them in addresses."
+    found = re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+    return [re.sub(r"[^\w -]", "", words).lower().replace(" ", "-") for words in found]
 
 
 def test_without_an_address_no_picture_comes_from_elsewhere():
