@@ -152,17 +152,6 @@ def lab(tmp_path_factory):
         server.wait(30)
 
 
-@pytest.fixture(scope="module")
-def browser():
-    "Chromium without a window."
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
 # JupyterLab shows an error and a warning alike.
 RED = "[data-mime-type='application/vnd.jupyter.stderr']"
 
@@ -195,12 +184,12 @@ def folder(request):
 
 
 @pytest.fixture(scope="class")
-def page(request, lab, browser, folder):
+def page(request, lab, chromium, folder):
     "A class's lesson, opened and run to its end."
     address, home = lab
     name = request.cls.name
     write_small(name, SMALL[Path(name).stem], home / name)
-    page = browser.new_page(viewport=dict(width=1280, height=1000))
+    page = chromium.new_page(viewport=dict(width=1280, height=1000))
     try:
         run_all_cells(page, f"{address}/{name}?reset")  # without the lessons that were open before
     finally:

@@ -599,15 +599,24 @@ def not_asked(folder: Path, answered: list[Outside]) -> list[Outside]:
     return list(found.values())
 
 
-def read_outside(folder: Path, found: Path) -> list[Outside]:
-    "The links of the gathered pages that lead out, and what came of each."
+def read_outside(found: Path) -> list[Outside]:
+    "The links that were asked for, and what came of each."
     links = []
     for line in (found / "output.json").read_text(encoding="utf-8").splitlines():
         told = json.loads(line)
         if told["uri"].startswith(("http:", "https:")):
             page = told["filename"].removesuffix(".md")
             links.append(Outside(page, told["uri"], told["status"], told["info"]))
-    return sorted([*links, *not_asked(folder, links)], key=str)
+    return links
+
+
+def outside_links(pages: Path, found: Path, limit: float = LONGEST, *more: str) -> list[Outside]:
+    "Ask for every link of the gathered pages that leads out; what came of each."
+    is_whole = ask_outside(pages, found, limit, *more)
+    links = read_outside(found)
+    if not is_whole:
+        links += not_asked(pages, links)
+    return sorted(links, key=str)
 
 
 def is_connected() -> bool:
@@ -654,8 +663,7 @@ def check_outside(work: Path) -> str:
     shutil.rmtree(work, ignore_errors=True)
     address = read_settings()
     gather(all_sections(address), work / "pages", address)
-    ask_outside(work / "pages", work / "found")
-    return report_outside(read_outside(work / "pages", work / "found"))
+    return report_outside(outside_links(work / "pages", work / "found"))
 
 
 def main_links() -> None:
