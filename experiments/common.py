@@ -36,7 +36,7 @@ from rsna_cls import (
     load_film,
     plant_marker,
     predict,
-    simulate_film,
+    simulate_films,
     wilson,
 )
 from rsna_cls.sim.patients import draw_params
@@ -233,7 +233,7 @@ def course(films: str) -> Path:
 
 def new_films(kind: str, n: int, size: int = 192, **changes: Any) -> list:
     "Simulated films that are new to everyone, with their masks: always the same n."
-    return [simulate_film(kind, FIRST_SEED + i, size, **changes) for i in range(n)]
+    return simulate_films(kind, range(FIRST_SEED, FIRST_SEED + n), size, **changes)
 
 
 def as_they_come(params: dict) -> bool:
@@ -276,7 +276,7 @@ def films_from_elsewhere(kind: str, n: int, size: int = 192) -> list[Image.Image
     seeds: list[int] = []
     for is_of_sort in SORTS.values():
         seeds += seeds_of(kind, n, is_of_sort, without=seeds)
-    return [simulate_film(kind, seed, size).image for seed in seeds]
+    return [film.image for film in simulate_films(kind, seeds, size)]
 
 
 def different(films: Iterable[Path]) -> list[Path]:

@@ -51,7 +51,7 @@ from rsna_cls import (
     auroc_interval,
     film_files,
     load_film,
-    simulate_film,
+    simulate_films,
 )
 
 FALSE_ALARMS = (0.02, 0.1, 0.2)
@@ -240,7 +240,7 @@ def groups(fitted_on: str, given, others: dict[str, list]) -> Iterator[tuple[str
     for names, is_of_sort in ((CHILDREN, of_child), (LYING, in_bed)):
         for kind, name in names.items():
             seeds = seeds_of(kind, given.n // 2, is_of_sort)
-            yield name, [simulate_film(kind, seed, 192).image for seed in seeds]
+            yield name, [film.image for film in simulate_films(kind, seeds, 192)]
     yield from others.items()
     yield from changed(folder.films("val")).items()
     if ORIGINAL in given.films:

@@ -29,6 +29,7 @@ import dcmtk
 import effusion
 import folds
 import gate
+import large
 import maps
 import recipe
 import shortcuts
@@ -39,7 +40,19 @@ ROOT = HERE.parent
 SENTENCES = HERE / "quotes.toml"
 SCRIPTS: dict[str, ModuleType] = {
     script.__name__: script
-    for script in (audit, beam, dcmtk, effusion, folds, gate, maps, recipe, shortcuts, weights)
+    for script in (
+        audit,
+        beam,
+        dcmtk,
+        effusion,
+        folds,
+        gate,
+        large,
+        maps,
+        recipe,
+        shortcuts,
+        weights,
+    )
 }
 COMMENT = re.compile(r"<!-- from experiments/(\w+)\.py: (\w+) -->\n*((?:\|.*(?:\n|$))*)")
 PLACE = re.compile(r"\{(\w+)\.(\w+)\}")

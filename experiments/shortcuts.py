@@ -26,7 +26,6 @@ from PIL import Image
 
 from common import (
     CLASSES,
-    FIRST_SEED,
     ORIGINAL,
     SIMULATED,
     Question,
@@ -38,6 +37,7 @@ from common import (
     made,
     mark,
     markdown,
+    new_films,
     per_cent,
     quiet,
     say,
@@ -56,7 +56,6 @@ from rsna_cls import (
     remake,
     shortcuts,
     simulate_dataset,
-    simulate_film,
 )
 
 FACTS = ("size", "border", "sharpness", "burned-in marks")
@@ -186,8 +185,7 @@ def simulated_course(folder: Path, train: tuple[int, int], seed: int) -> Path:
 
 def new_exam() -> Films:
     "New simulated films: lesson 02's, and always the same."
-    seeds = range(FIRST_SEED, FIRST_SEED + NEW)
-    return {kind: [simulate_film(kind, seed, 192).image for seed in seeds] for kind in CLASSES}
+    return {kind: [film.image for film in new_films(kind, NEW)] for kind in CLASSES}
 
 
 def from_elsewhere(films: str, new: Films) -> Films:

@@ -59,9 +59,10 @@ def _repeat_findings(
     for kind, of_kind in pairs.groupby("kind", sort=False):
         files = pd.unique(of_kind[["film", "other"]].to_numpy().ravel())
         groups = group_pairs(list(files), of_kind)
-        for _, group in groups.groupby(groups):
-            films = group.index.tolist()
-            yield _repeat_finding(str(kind), films, of_kind[of_kind["film"].isin(films)])
+        # Each pair is looked up once, whatever the number of groups.
+        pairs_of_group = dict(list(of_kind.groupby(groups[of_kind["film"]].to_numpy())))
+        for group, films in groups.groupby(groups):
+            yield _repeat_finding(str(kind), films.index.tolist(), pairs_of_group[group])
 
 # %% ../nbs/21_audit.ipynb #7839fb94
 def _unreadable_findings(survey: Survey) -> Iterator[Finding]:
@@ -108,12 +109,14 @@ def _folders_in_two_parts(
     in_class = films.groupby(["split", "label"])["folder"]
     films["is_one_of_several"] = in_class.transform("nunique") > 1
 
-    found = []
-    for folder, of_folder in films.groupby("folder"):
-        is_in_two_parts = of_folder["split"].nunique() > 1
-        if folder and is_in_two_parts and of_folder["is_one_of_several"].any():
-            found.append(of_folder["file"].tolist())
-    return found
+    films = films[films["folder"] != ""]
+    by_folder = films.groupby("folder")
+    is_in_two_parts = by_folder["split"].transform("nunique") > 1
+    is_a_patient_s = by_folder["is_one_of_several"].transform("any")
+    return [
+        of_folder["file"].tolist()
+        for _, of_folder in films[is_in_two_parts & is_a_patient_s].groupby("folder")
+    ]
 
 
 def _folder_findings(survey: Survey) -> Iterator[Finding]:
@@ -139,14 +142,31 @@ _NEGATIVE = -0.35  # correlation with the other films of a class, below which on
 _NEGATIVE_NEEDS = 5  # films of a class at least, to say so
 
 
+_BATCH = 500  # films looked at together: bounds the memory
+
+
+def _standardised_batches(
+    squares: np.ndarray,  # uint8, shape (all, 64, 64)
+    films: np.ndarray,  # int, shape (n,): which of them
+) -> Iterator[np.ndarray]:  # float32, shape (batch, 4096)
+    "Films with mean 0 and length 1, some at a time."
+    for start in range(0, len(films), _BATCH):
+        batch = squares[films[start : start + _BATCH]].astype(np.float32)
+        yield standardised(batch).reshape(len(batch), -1)
+
+
 def _correlation_with_class(
-    squares: np.ndarray,  # of the films of a class, shape (n, 64, 64)
+    squares: np.ndarray,  # uint8, shape (all, 64, 64)
+    films: np.ndarray,  # int, shape (n,): which of them are of the class
 ) -> np.ndarray:  # shape (n,): -1 to 1
     "How each film of a class correlates with the average of the others."
-    films = standardised(squares.astype(np.float32)).reshape(len(squares), -1)
-    others = films.sum(axis=0) - films
-    length = np.maximum(np.linalg.norm(others, axis=1), 1e-6)
-    return (films * others).sum(axis=1) / length
+    of_all = sum(batch.sum(axis=0, dtype=float) for batch in _standardised_batches(squares, films))
+    correlations = []
+    for batch in _standardised_batches(squares, films):
+        others = of_all - batch
+        length = np.maximum(np.linalg.norm(others, axis=1), 1e-6)
+        correlations.append((batch * others).sum(axis=1) / length)
+    return np.concatenate(correlations)
 
 
 def _oddities(
@@ -173,7 +193,7 @@ def _oddities(
 def _odd_findings(survey: Survey) -> Iterator[Finding]:
     "Films unlike any radiograph in the folder."
     for _, of_class in survey.films.groupby("label"):
-        correlations = _correlation_with_class(survey.squares[of_class.index])
+        correlations = _correlation_with_class(survey.squares, of_class.index.to_numpy())
         for film, correlation in zip(of_class.itertuples(), correlations, strict=True):
             odd = _oddities(film, correlation, len(of_class))
             if odd:

@@ -81,22 +81,35 @@ def _as_numbers(
     return films.assign(films_of_size=films_of_size, format_number=format_number)
 
 
-def _guesses(
-    facts: np.ndarray,  # shape (n, facts)
-    labels: np.ndarray,  # the class of each film, shape (n,)
+class _Fold(NamedTuple):
+    "A part of a cross-validation."
+
+    shown: np.ndarray  # int: the films that the tree learns from
+    held_out: np.ndarray  # int: the films whose class it is to name
+
+
+def _folds(
+    labels: np.ndarray,  # the number of the class of each film, shape (n,)
     groups: np.ndarray,  # the group of each film, shape (n,); two or more
-) -> np.ndarray:  # shape (n,); None where a film was never held out
-    "The class that a small tree gives to each film it was not shown."
-    smallest_class = pd.Series(labels).value_counts().min()
+) -> list[_Fold]:  # the same for all facts
+    "How films are held out, with groups kept together."
+    smallest_class = np.bincount(labels).min()
     n_folds = max(2, min(_MOST_FOLDS, smallest_class, len(set(groups))))
     splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=_TREE_SEED)
     with warnings.catch_warnings():
         # scikit-learn warns of a class with fewer films than folds: it can be in few of them.
         warnings.simplefilter("ignore")
-        folds = list(splitter.split(facts, labels, groups))
+        return [_Fold(*fold) for fold in splitter.split(labels, labels, groups)]
 
+
+def _guesses(
+    facts: np.ndarray,  # shape (n, facts)
+    labels: np.ndarray,  # the number of the class of each film, shape (n,)
+    folds: Iterable[_Fold],
+) -> np.ndarray:  # int, shape (n,); -1 where a film was never held out
+    "The class that a small tree gives to each film it was not shown."
     tree = DecisionTreeClassifier(**_TREE, random_state=_TREE_SEED)
-    guesses = np.full(len(labels), None)
+    guesses = np.full(len(labels), -1)
     for shown, held_out in folds:
         if len(shown) and len(held_out):
             tree.fit(facts[shown], labels[shown])
@@ -132,12 +145,12 @@ def _shortcut_severity(
 def _knowing_only(
     fact: _Fact,
     films: pd.DataFrame,  # of a survey, with the columns of `_as_numbers`
-    groups: np.ndarray,  # the group of each film, shape (n,)
+    folds: Iterable[_Fold],  # of these films
 ) -> Finding:
     "How often one fact alone names the class."
     n = len(films)
-    labels = films["label"].to_numpy()
-    is_right = _guesses(films[fact.columns].to_numpy(float), labels, groups) == labels
+    labels, _ = pd.factorize(films["label"], sort=True)
+    is_right = _guesses(films[fact.columns].to_numpy(float), labels, folds) == labels
     right = int(is_right.sum())
     low, high = wilson(right, n, _FACT_LEVEL)
 
@@ -232,8 +245,10 @@ def shortcut_findings(
     if len(counts) < 2 or counts.max() < 2 or groups.nunique() < 2:
         return []
     films = _as_numbers(films)
+    labels, _ = pd.factorize(films["label"], sort=True)
     group_numbers, _ = pd.factorize(groups)
-    findings = [_knowing_only(fact, films, group_numbers) for fact in _FACTS]
+    folds = _folds(labels, group_numbers)
+    findings = [_knowing_only(fact, films, folds) for fact in _FACTS]
     for sign in _SIGNS:
         finding = _one_sided(sign, films)
         if finding is not None:

@@ -7,7 +7,7 @@ __all__ = ['PAIR_KINDS', 'standardised', 'find_pairs', 'duplicates', 'group_pair
 
 # %% ../nbs/19_copies.ipynb #b2000004
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations, product
 from pathlib import Path
 from typing import NamedTuple
@@ -24,42 +24,82 @@ from .survey import InnerPicture, Survey, small_square
 
 # %% ../nbs/19_copies.ipynb #7d0d5ba2
 _BATCH = 500  # films, or pairs, looked at together: bounds the memory
+_PRINT_SIDE = 16  # waves of a print, along each side: its first one is left out
+
+
+class _Turn(NamedTuple):
+    "A way in which a copy can be turned."
+
+    quarters: int  # by 90° each, anticlockwise (0 to 3)
+    is_mirrored: bool  # before it is turned
+
+    def of(
+        self,
+        squares: np.ndarray,  # shape (n, 64, 64)
+    ) -> np.ndarray:  # shape (n, 64, 64)
+        "Small squares, turned."
+        upright = squares[:, :, ::-1] if self.is_mirrored else squares
+        return np.ascontiguousarray(np.rot90(upright, self.quarters, axes=(1, 2)))
+
+    def of_waves(
+        self,
+        waves: np.ndarray,  # cosine transforms, shape (n, side, side), the slowest wave first
+    ) -> np.ndarray:  # shape (n, side, side)
+        "The cosine transforms of what was transformed, turned."
+        signs = (-1.0) ** np.arange(waves.shape[1])  # of waves, when their axis is reversed
+        if self.is_mirrored:
+            waves = waves * signs
+        for _ in range(self.quarters):
+            # A quarter: rows become columns, and then the new rows are reversed.
+            waves = waves.transpose(0, 2, 1) * signs[:, None]
+        return waves
+
+
+_TURNS = [_Turn(quarters, mirrored) for mirrored in (False, True) for quarters in range(4)]
+
+
+def _waves(
+    squares: np.ndarray,  # uint8, shape (n, 64, 64)
+) -> np.ndarray:  # shape (n, 16, 16)
+    "The slowest waves of films, halved in size."
+    # Of four pixels each, in whole numbers: the fourth of their sum is their mean.
+    pairs = squares[:, ::2].astype(np.uint16) + squares[:, 1::2]
+    halves = (pairs[:, :, ::2] + pairs[:, :, 1::2]) / 4
+    return dctn(halves, axes=(1, 2), norm="ortho")[:, :_PRINT_SIDE, :_PRINT_SIDE]
+
+
+def _prints_of_waves(
+    waves: np.ndarray,  # from `_waves`, shape (n, 16, 16)
+) -> np.ndarray:  # bool, shape (n, 255)
+    "A perceptual hash of each film."
+    slowest = waves.reshape(len(waves), -1)[:, 1:]  # without the first, the brightness
+    middle = slowest.shape[1] // 2
+    medians = np.partition(slowest, middle, axis=1)[:, middle]  # their number is odd
+    return slowest > medians[:, None]
+
+
+_N_BITS = np.array([number.bit_count() for number in range(256)], np.uint8)  # of each byte
 
 
 def _fingerprints(
-    squares: np.ndarray,  # uint8, shape (n, 64, 64)
-) -> np.ndarray:  # bool, shape (n, 255)
-    "A perceptual hash of each film."
-    prints = [np.empty((0, 255), bool)]
-    for start in range(0, len(squares), _BATCH):
-        batch = squares[start : start + _BATCH]
-        halves = batch.reshape(-1, 32, 2, 32, 2).mean(axis=(2, 4))
-        waves = dctn(halves, axes=(1, 2), norm="ortho")
-        slowest = waves[:, :16, :16].reshape(-1, 256)[:, 1:]  # without the first, the brightness
-        prints.append(slowest > np.median(slowest, axis=1, keepdims=True))
-    return np.concatenate(prints)
+    pictures: Sequence[np.ndarray],  # uint8, shape (64, 64) each
+) -> np.ndarray:  # uint8, shape (n, 8, 32): a bit for each wave, packed, of each turn
+    "The perceptual hashes of films, turned in each way."
+    prints = np.empty((len(pictures), len(_TURNS), _PRINT_SIDE**2 // 8), np.uint8)
+    for start in range(0, len(pictures), _BATCH):
+        waves = _waves(np.stack(pictures[start : start + _BATCH]))
+        for number, turn in enumerate(_TURNS):
+            bits = _prints_of_waves(turn.of_waves(waves))
+            prints[start : start + _BATCH, number] = np.packbits(bits, axis=1)
+    return prints
 
-# %% ../nbs/19_copies.ipynb #b2000008
-def _close_pairs(
-    prints: np.ndarray,  # bool, shape (n, bits)
-    most: int,  # in how many bits a pair may differ
-    block: int = 1000,  # rows compared at once: bounds the memory
-    others: np.ndarray | None = None,  # of the same films, turned; None: they are not turned
-    or_negative: bool = False,  # also pairs that differ in nearly all bits
-) -> np.ndarray:  # int, shape (pairs, 2), the smaller index first
-    "All pairs of a fingerprint and a later one that differ in few bits."
-    bits = prints.shape[1]
-    signs = np.where(prints, np.float32(1), np.float32(-1))
-    other_signs = signs if others is None else np.where(others, np.float32(1), np.float32(-1))
-    pairs = [np.empty((0, 2), int)]
-    for start in range(0, len(signs), block):
-        products = signs[start : start + block] @ other_signs[start:].T
-        if or_negative:
-            products = np.abs(products)
-        first, second = np.nonzero(products >= bits - 2 * most)
-        is_new = second > first  # neither a film with itself nor a pair the other way round
-        pairs.append(np.stack([first, second], axis=1)[is_new] + start)
-    return np.concatenate(pairs)
+
+def _n_different(
+    prints: np.ndarray,  # uint8, shape (n, bytes): packed bits
+    others: np.ndarray,  # the same
+) -> np.ndarray:  # int, shape (n,)
+    "In how many bits two prints differ."
+    return _N_BITS[prints ^ others].sum(axis=1, dtype=int)
 
 # %% ../nbs/19_copies.ipynb #2e9c51fa
 _DUPLICATE_BITS = 36  # of 255, in which the prints of duplicates differ at most
@@ -80,51 +120,124 @@ def standardised(
     return centred
 
 
+_BLURS = (1, 6)  # px: finer than the first is noise, coarser than the second is exposure
+
+
 def _details(
     squares: np.ndarray,  # uint8, shape (n, 64, 64)
 ) -> np.ndarray:  # float32, shape (n, 64, 64)
-    "Small squares between two blurs (of 1 and of 6 px), standardised."
+    "Small squares between two blurs, standardised."
+    fine, coarse = _BLURS
     greys = squares.astype(np.float32)
-    details = ndimage.gaussian_filter(greys, (0, 1, 1))
-    details -= ndimage.gaussian_filter(greys, (0, 6, 6))
+    details = ndimage.gaussian_filter(greys, (0, fine, fine))
+    details -= ndimage.gaussian_filter(greys, (0, coarse, coarse))
     return standardised(details)
 
 
+def _taken(
+    pictures: Sequence[np.ndarray],  # uint8, shape (64, 64) each
+    numbers: np.ndarray,  # int, shape (n,): which of them
+) -> np.ndarray:  # uint8, shape (n, 64, 64)
+    "Some of the pictures, in one array; perhaps none of them."
+    return np.array([pictures[number] for number in numbers], np.uint8).reshape(-1, 64, 64)
+
+
 def _likeness(
-    squares: np.ndarray,  # uint8, shape (n, 64, 64)
-    others: np.ndarray,  # of the same films, turned: uint8, shape (n, 64, 64)
-    pairs: np.ndarray,  # int, shape (pairs, 2): of a square, and of one of the others
+    pictures: Sequence[np.ndarray],  # uint8, shape (64, 64) each
+    turn: _Turn,  # of the second of each pair
+    pairs: np.ndarray,  # int, shape (pairs, 2)
 ) -> np.ndarray:  # shape (pairs,): -1 to 1; below 0 for a negative
     "How alike the two films of each pair are: the correlation of their details."
-    found = []
-    for batch in np.array_split(pairs, len(pairs) // _BATCH + 1):
+    found = [np.empty(0, np.float32)]
+    for start in range(0, len(pairs), _BATCH):
+        batch = pairs[start : start + _BATCH]
         # A film is in several pairs: its details are computed once.
         first, first_place = np.unique(batch[:, 0], return_inverse=True)
         second, second_place = np.unique(batch[:, 1], return_inverse=True)
-        details = _details(squares[first])[first_place]
-        other_details = _details(others[second])[second_place]
+        details = _details(_taken(pictures, first))[first_place]
+        other_details = _details(turn.of(_taken(pictures, second)))[second_place]
         found.append((details * other_details).sum(axis=(1, 2)))
     return np.concatenate(found).astype(float)
 
+# %% ../nbs/19_copies.ipynb #a24119f3
+_SLOW_WAVES = 16  # waves along each side that have groups of their own
+_FAST_WAVES = (20, 24, 32, 64)  # where the groups of the others end
+_ROUNDING = 1e-3  # that the bound may be off, in single precision, at the very most
+_BLOCK = (512, 2048)  # rows and columns of pairs looked at together: bounds the memory
+
+
+def _wave_groups() -> np.ndarray:  # int, shape (64, 64)
+    "The number of the group of each wave."
+    waves = np.arange(_FAST_WAVES[-1])
+    slower, faster = np.minimum.outer(waves, waves), np.maximum.outer(waves, waves)
+    # Two waves, (u, v) and (v, u), make a group: the groups are numbered by the faster one.
+    numbers = faster * (faster + 1) // 2 + slower
+    start = _SLOW_WAVES
+    n_groups = start * (start + 1) // 2
+    for end in _FAST_WAVES:
+        numbers[(start <= faster) & (faster < end)] = n_groups
+        n_groups += 1
+        start = end
+    return numbers
+
+
+def _passed() -> np.ndarray:  # float32, shape (64, 64)
+    "What the two blurs of `_details` let pass of each wave."
+    waves = np.arange(_FAST_WAVES[-1])
+    blurs = []
+    for width in _BLURS:
+        # A blur of a film with reflected edges only weakens each wave, by its kernel's share of it.
+        steps = np.arange(2 * len(waves)) - len(waves)
+        kernel = ndimage.gaussian_filter1d(np.where(steps == 0, 1.0, 0.0), width)
+        shares = np.cos(np.pi * np.outer(waves, steps) / len(waves)) @ kernel
+        blurs.append(np.outer(shares, shares))
+    return (blurs[0] - blurs[1]).astype(np.float32)
+
+
+def _profiles(
+    pictures: Sequence[np.ndarray],  # uint8, shape (64, 64) each
+) -> np.ndarray:  # float32, shape (n, groups), each of length 1, or 0 for a film without details
+    "What no turn and no negative changes of films."
+    numbers = _wave_groups().ravel()
+    order = np.argsort(numbers, kind="stable")
+    starts = np.searchsorted(numbers[order], np.arange(numbers.max() + 1))
+    passed = _passed()
+    profiles = np.empty((len(pictures), len(starts)), np.float32)
+    for start in range(0, len(pictures), _BATCH):
+        greys = np.stack(pictures[start : start + _BATCH]).astype(np.float32)
+        waves = dctn(greys, axes=(1, 2), norm="ortho") * passed
+        squares = np.square(waves).reshape(len(greys), -1)[:, order]
+        lengths = np.sqrt(np.add.reduceat(squares, starts, axis=1))
+        whole = np.linalg.norm(lengths, axis=1, keepdims=True)
+        profiles[start : start + _BATCH] = lengths / np.maximum(whole, 1e-6)
+    return profiles
+
+
+def _blocks(
+    n: int,  # pictures
+) -> Iterator[tuple[slice, slice]]:  # rows and columns
+    "The pairs of a picture and a later one, and some others, in blocks of bounded size."
+    height, width = _BLOCK
+    for top in range(0, n, height):
+        for left in range(top, n, width):
+            yield slice(top, min(top + height, n)), slice(left, min(left + width, n))
+
+
+def _possible_pairs(
+    profiles: np.ndarray,  # float32, shape (n, groups)
+    least: np.ndarray,  # shape (n,): what the likeness of a film to any earlier one is to reach
+) -> Iterator[np.ndarray]:  # int, shape (pairs, 2): some at a time, the smaller number first
+    "All pairs that may be as alike as that, in some way."
+    limits = (least - _ROUNDING).astype(np.float32)
+    for rows, columns in _blocks(len(profiles)):
+        bounds = profiles[rows] @ profiles[columns].T
+        places = np.flatnonzero(bounds >= limits[columns])
+        first, second = np.divmod(places, bounds.shape[1])
+        pairs = np.stack([first + rows.start, second + columns.start], axis=1)
+        # Neither a film with itself nor a pair the other way round.
+        yield pairs[pairs[:, 0] < pairs[:, 1]]
+
 # %% ../nbs/19_copies.ipynb #2a141e8b
-class _Turn(NamedTuple):
-    "A way in which a copy can be turned."
-
-    quarters: int  # by 90° each, anticlockwise (0 to 3)
-    is_mirrored: bool  # before it is turned
-
-    def of(
-        self,
-        squares: np.ndarray,  # shape (n, 64, 64)
-    ) -> np.ndarray:  # shape (n, 64, 64)
-        "Small squares, turned."
-        upright = squares[:, :, ::-1] if self.is_mirrored else squares
-        return np.ascontiguousarray(np.rot90(upright, self.quarters, axes=(1, 2)))
-
-
-_TURNS = [_Turn(quarters, mirrored) for mirrored in (False, True) for quarters in range(4)]
-
-
 def _change_in_words(
     turn: _Turn,
     is_negative: bool,
@@ -146,30 +259,30 @@ def _change_in_words(
 class _Views(NamedTuple):
     "Films as they are, and once more for each way to take off their border."
 
-    squares: np.ndarray  # uint8, shape (m, 64, 64); the films as they are come first
+    pictures: list[np.ndarray]  # uint8, shape (64, 64) each; the films as they are come first
     films: np.ndarray  # int, shape (m,): of which film (row) each is
     is_inner: np.ndarray  # bool, shape (m,): is it without its border?
 
     @classmethod
     def of(
         cls,
-        squares: np.ndarray,  # uint8, shape (n, 64, 64)
+        squares: Sequence[np.ndarray],  # uint8, shape (64, 64) each
         inner: Sequence[Sequence[InnerPicture]],  # of the same films
     ) -> "_Views":
-        "All views of some films."
-        views = [squares]
+        "All views of some films; none of their pixels is copied."
+        pictures = list(squares)
         films = list(range(len(squares)))
         for film, of_film in enumerate(inner):
             for picture in of_film:
-                views.append(picture.square[None])
+                pictures.append(picture.square)
                 films.append(film)
         is_inner = np.arange(len(films)) >= len(squares)
-        return cls(np.concatenate(views), np.array(films, int), is_inner)
+        return cls(pictures, np.array(films, int), is_inner)
 
 # %% ../nbs/19_copies.ipynb #b2000014
 def _are_alike_inside(
-    squares: np.ndarray,  # uint8, shape (n, 64, 64)
-    turned: np.ndarray,  # the same, turned
+    squares: Sequence[np.ndarray],  # uint8, shape (64, 64) each
+    turn: _Turn,  # of the second of each pair
     pairs: np.ndarray,  # int, shape (pairs, 2)
     inner: Sequence[Sequence[InnerPicture]],  # of the same films
 ) -> np.ndarray:  # bool, shape (pairs,)
@@ -179,35 +292,47 @@ def _are_alike_inside(
         if inner[first] and inner[second]:
             # The same part of both: what is left of the first without the widest of its borders.
             rows, columns = inner[first][-1].box
-            both = [squares[first][rows, columns], turned[second][rows, columns]]
+            (turned,) = turn.of(squares[second][None])
+            both = [squares[first][rows, columns], turned[rows, columns]]
             details = _details(np.stack([small_square(Image.fromarray(part)) for part in both]))
             are_alike[number] = abs((details[0] * details[1]).sum()) >= _SOURCE_LIKENESS
     return are_alike
 
 # %% ../nbs/19_copies.ipynb #c8d1f8c8
+def _close_pairs(
+    prints: np.ndarray,  # of views, from `_fingerprints`
+    possible: Iterable[np.ndarray],  # int, shape (pairs, 2) each
+) -> list[np.ndarray]:  # of each turn: int, shape (pairs, 3): two views, and their bits
+    "Of the pairs that may be alike those whose prints are, by how the second film is turned."
+    found: list[list[np.ndarray]] = [[np.empty((0, 3), int)] for _ in _TURNS]
+    for pairs in possible:
+        first, second = pairs.T
+        for number in range(len(_TURNS)):
+            bits = _n_different(prints[first, 0], prints[second, number])
+            # A negative has nearly all bits the other way round.
+            bits = np.minimum(bits, _PRINT_SIDE**2 - 1 - bits)
+            is_close = bits <= _SOURCE_BITS
+            found[number].append(np.column_stack([pairs[is_close], bits[is_close]]))
+    return [np.concatenate(of_turn) for of_turn in found]
+
+
 def _alike_when_turned(
     views: _Views,
-    prints: np.ndarray,  # of the views: bool, shape (m, 255)
+    close: np.ndarray,  # from `_close_pairs`
     number: int,  # of the turn, in `_TURNS`
     inner: Sequence[Sequence[InnerPicture]],  # of the films
 ) -> pd.DataFrame:  # first, second (rows of films), bits, likeness, turn, is_negative, is_framed
     "Pairs of films that are alike once the second is turned; some several times."
-    turned = _TURNS[number].of(views.squares)
-    turned_prints = _fingerprints(turned)
+    turn = _TURNS[number]
 
-    # Whose prints are close? A film is not compared with itself.
-    pairs = _close_pairs(prints, _SOURCE_BITS, others=turned_prints, or_negative=True)
-    films = views.films[pairs]
+    # A film is not compared with itself.
+    films = views.films[close[:, :2]]
     is_of_two = films[:, 0] != films[:, 1]
-    pairs = pairs[is_of_two]
+    pairs = close[is_of_two, :2]
+    bits = close[is_of_two, 2]
     films = np.sort(films[is_of_two], axis=1)
 
-    # A negative has nearly all bits the other way round.
-    first, second = pairs.T
-    bits = (prints[first] != turned_prints[second]).sum(axis=1)
-    bits = np.minimum(bits, prints.shape[1] - bits)
-
-    likeness = _likeness(views.squares, turned, pairs)
+    likeness = _likeness(views.pictures, turn, pairs)
     is_negative = likeness < 0
     is_framed = views.is_inner[pairs].any(axis=1)
     is_changed = is_framed | is_negative | (number > 0)
@@ -216,7 +341,7 @@ def _alike_when_turned(
 
     # Two films in the same frame look alike, whatever they show.
     is_whole = is_alike & ~is_framed
-    is_alike[is_whole] = _are_alike_inside(views.squares, turned, pairs[is_whole], inner)
+    is_alike[is_whole] = _are_alike_inside(views.pictures, turn, pairs[is_whole], inner)
 
     table = pd.DataFrame(
         dict(
@@ -256,13 +381,18 @@ def _plainest(
 
 
 def _look_alikes(
-    squares: np.ndarray,  # uint8, shape (n, 64, 64)
+    squares: Sequence[np.ndarray],  # uint8, shape (64, 64) each
     inner: Sequence[Sequence[InnerPicture]],  # of the same films
 ) -> pd.DataFrame:  # first, second (rows of films), kind, likeness (0 to 1), change
     "Pairs of films that are one picture, or all but one."
     views = _Views.of(squares, inner)
-    prints = _fingerprints(views.squares)
-    tables = [_alike_when_turned(views, prints, number, inner) for number in range(len(_TURNS))]
+    # The later film of a pair is a view without its border, if either of them is.
+    least = np.where(views.is_inner, _CHANGED_LIKENESS, _SOURCE_LIKENESS)
+    possible = _possible_pairs(_profiles(views.pictures), least)
+    of_turns = _close_pairs(_fingerprints(views.pictures), possible)
+    tables = [
+        _alike_when_turned(views, close, number, inner) for number, close in enumerate(of_turns)
+    ]
     return _plainest(pd.concat(tables, ignore_index=True))
 
 # %% ../nbs/19_copies.ipynb #a9308225
@@ -276,11 +406,32 @@ def _is_rare(
     sizes: np.ndarray,  # width and height of each film (px), shape (n, 2)
 ) -> np.ndarray:  # bool, shape (n,)
     "Whether few films of the folder have about the size of a film."
-    rare = np.zeros(len(sizes), bool)
-    for index, size in enumerate(sizes):
-        has_this_size = (np.abs(sizes - size) <= _SIZE_NEAR).all(axis=1)
-        rare[index] = has_this_size.sum() <= _SIZE_RARE
-    return rare
+    # A size as one number, with room for the sizes near it. Films share sizes: each is asked once.
+    row = int(sizes.max(initial=0)) + 2 * _SIZE_NEAR + 1
+    numbers = sizes[:, 0].astype(np.int64) * row + sizes[:, 1]
+    known, size_of_film, counts = np.unique(numbers, return_inverse=True, return_counts=True)
+    n_near = np.zeros(len(known), int)
+    for right in range(-_SIZE_NEAR, _SIZE_NEAR + 1):
+        for down in range(-_SIZE_NEAR, _SIZE_NEAR + 1):
+            near = known + right * row + down
+            place = np.minimum(np.searchsorted(known, near), len(known) - 1)
+            n_near += np.where(known[place] == near, counts[place], 0)
+    return (n_near <= _SIZE_RARE)[size_of_film]
+
+
+def _with_equal_side(
+    lengths: np.ndarray,  # of a side of each film (px), shape (n,)
+) -> np.ndarray:  # int, shape (pairs, 2), the smaller index first
+    "Pairs of films of which one side is equal, but for a pixel."
+    order = np.argsort(lengths, kind="stable")
+    ranked = lengths[order]
+    # Behind each film of the row the others that are hardly longer.
+    ends = np.searchsorted(ranked, ranked + _CUT_EQUAL, side="right")
+    n_behind = ends - np.arange(len(ranked)) - 1
+    first = np.repeat(np.arange(len(ranked)), n_behind)
+    starts = np.cumsum(n_behind) - n_behind
+    second = first + 1 + np.arange(len(first)) - starts[first]
+    return np.sort(np.stack([order[first], order[second]], axis=1), axis=1)
 
 
 def _cut_alike(
@@ -288,16 +439,12 @@ def _cut_alike(
 ) -> np.ndarray:  # int, shape (pairs, 2), the smaller index first
     "Pairs of films of rare sizes, with one side equal and the other nearly."
     sizes = films[["width", "height"]].to_numpy()
-    rare = _is_rare(sizes)
-    pairs = [np.empty((0, 2), int)]
-    for first in np.flatnonzero(rare):
-        differences = np.abs(sizes[first + 1 :] - sizes[first])
-        one_side_equal = differences.min(axis=1) <= _CUT_EQUAL
-        both_sides_near = (differences / sizes[first]).max(axis=1) <= _CUT_OTHER
-        is_partner = rare[first + 1 :] & one_side_equal & both_sides_near
-        second = first + 1 + np.flatnonzero(is_partner)
-        pairs.append(np.stack([np.full_like(second, first), second], axis=1))
-    return np.concatenate(pairs)
+    rare = np.flatnonzero(_is_rare(sizes))
+    pairs = np.concatenate([_with_equal_side(sizes[rare, side]) for side in (0, 1)])
+    pairs = rare[np.unique(pairs, axis=0)]
+    first, second = sizes[pairs[:, 0]], sizes[pairs[:, 1]]
+    both_sides_near = (np.abs(second - first) / first).max(axis=1, initial=0) <= _CUT_OTHER
+    return pairs[both_sides_near]
 
 # %% ../nbs/19_copies.ipynb #52c5250f
 _LEAST_FIT = 0.6  # of two panels (0 to 1), where other films fit even less
@@ -324,40 +471,45 @@ def _best_fit(
 
 
 def _fit_of_pairs(
-    squares: np.ndarray,  # uint8, shape (n, 64, 64)
+    squares: Sequence[np.ndarray],  # uint8, shape (64, 64) each
     pairs: np.ndarray,  # int, shape (pairs, 2)
 ) -> np.ndarray:  # shape (pairs,)
     "How well the two films of each pair fit on each other."
-    fits = []
-    for batch in np.array_split(pairs, len(pairs) // _BATCH + 1):
+    fits = [np.empty(0)]
+    for start in range(0, len(pairs), _BATCH):
+        batch = pairs[start : start + _BATCH]
         films, index = np.unique(batch, return_inverse=True)  # a film is in several pairs
-        spectra = _spectra(_details(squares[films]))
+        spectra = _spectra(_details(_taken(squares, films)))
         first, second = index.reshape(batch.shape).T
         fits.append(_best_fit(spectra[first], spectra[second]))
     return np.concatenate(fits)
 
 
 def _usual_fits(
-    squares: np.ndarray,  # uint8, shape (n, 64, 64)
+    squares: Sequence[np.ndarray],  # uint8, shape (64, 64) each
     films: np.ndarray,  # int: for which of them
 ) -> dict[int, float]:
     "What films reach with hardly any other film: the 95th percentile of their fits."
     sample = np.random.default_rng(_FIT_SEED).permutation(len(squares))[:_FIT_SAMPLE]
-    spectra = _spectra(_details(squares[sample]))
+    spectra = _spectra(_details(_taken(squares, sample)))
     usual = {}
     for film in films:
-        fits = _best_fit(_spectra(_details(squares[[film]])), spectra)
+        fits = _best_fit(_spectra(_details(squares[film][None])), spectra)
         usual[film] = np.percentile(fits[sample != film], _FIT_PERCENTILE)
     return usual
 
 # %% ../nbs/19_copies.ipynb #6c7d557f
 def _panels(
     films: pd.DataFrame,  # of a survey
-    squares: np.ndarray,  # of these films: uint8, shape (n, 64, 64)
+    squares: Sequence[np.ndarray],  # of these films: uint8, shape (64, 64) each
 ) -> pd.DataFrame:  # first, second (rows of films), kind, likeness (their fit, 0 to 1), change
     "Pairs of films that were cut alike and fit on each other: panels of one figure."
     pairs = _cut_alike(films)
     fits = _fit_of_pairs(squares, pairs)
+
+    # What is usual is asked only of films that fit well enough on another one.
+    pairs = pairs[fits >= _LEAST_FIT]
+    fits = fits[fits >= _LEAST_FIT]
     usual = _usual_fits(squares, np.unique(pairs))
     limits = [max(usual[first], usual[second], _LEAST_FIT) for first, second in pairs]
 
@@ -404,12 +556,12 @@ def find_pairs(
     "Pairs of films that are there twice or come from one source."
     showing = np.flatnonzero(~survey.films["is_blank"])
     films = survey.films.iloc[showing].reset_index(drop=True)
-    squares = survey.squares[showing]
+    squares = [survey.squares[film] for film in showing]  # no pixel is copied
     inner = [survey.inner[film] for film in showing]
 
     copies = _sets_of_same_pixels(films)
     firsts = [same[0] for same in copies]
-    look_alikes = _look_alikes(squares[firsts], [inner[film] for film in firsts])
+    look_alikes = _look_alikes([squares[film] for film in firsts], [inner[film] for film in firsts])
     twins = pd.concat([_same_pixels(copies), _with_copies(look_alikes, copies)])
 
     # Of a pair that several searches found, the surest search has the word.

@@ -332,6 +332,12 @@ def _entries(folder: Path) -> list[_Entry]:  # in the order of their names
         raise BadFolder(f"{folder} is not a folder that can be opened ({error.strerror})") from None
 
 
+def _may_be_course(entries: list[_Entry]) -> bool:
+    "Whether a folder with these entries may be a course folder: then the disk is to be asked."
+    # Some disks take other letters for the same, such as capitals: `casefold` takes all of them.
+    return sum(entry.name.casefold() in SPLITS for entry in entries) >= 2
+
+
 def _is_folder(entry: _Entry) -> bool:
     "Whether an entry is a folder, or a link to one."
     try:
@@ -420,13 +426,16 @@ def search_folder(
             identity = _identity(inner)
             if identity in read_already:
                 content.leave_out(inner, "read already")
-            elif not courses and _is_course_folder(inner):
+                continue
+            entries = _shown(inner)
+            if not courses and _may_be_course(entries) and _is_course_folder(inner):
                 content.leave_out(inner, "course")
             else:
                 read_already.add(identity)
-                content.take(_shown(inner))
+                content.take(entries)
         except OSError:
-            content.leave_out(inner, "locked")
+            is_course = not courses and _is_course_folder(inner)
+            content.leave_out(inner, "course" if is_course else "locked")
 
     films = [Path(film) for film in sorted(content.films, key=_natural_order)]
     return FoundFilms(films, sorted(content.left_out))
@@ -745,8 +754,8 @@ class Course:
             self.left_out += search.left_out
             if not search.films:
                 self.left_out.append(LeftOut(Path(entry.path), "no films"))
-            for film in search.films:
-                self._places[film] = Place(split, class_name(entry.name))
+            place = Place(split, class_name(entry.name))
+            self._places.update(dict.fromkeys(search.films, place))
         self.left_out += [LeftOut(film, "no class") for film in loose]
 
     def _take_loose(
@@ -887,6 +896,9 @@ class Course:
         film: Path | str,  # a file, by any path that leads to its place in the course
     ) -> Path | None:  # None: the course does not hold it
         "A film as it is named in `films()` or `surprises()`."
+        # Most films are asked for by the very name they have here: that needs no look at the disk.
+        if isinstance(film, Path) and film in self._places:
+            return film
         course = os.path.abspath(self.path)
         absolute = Path(os.path.abspath(film))
         if absolute.is_relative_to(course):

@@ -97,13 +97,20 @@ def _rgb(film):  # no type hints: fastai would take them for the types it may ha
 _MOST_KEPT = 512_000_000  # bytes of squeezed films: 20,000 of 160 x 160 pixels
 
 
+def _state(file: Path) -> tuple[int, ...]:
+    "What tells a file from what it was before, and from another one in its place."
+    status = file.stat()
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+
+
 class _SqueezedFilms:
-    "Films of a folder, squeezed to squares; read once, and kept, as long as there is room."
+    "Films squeezed to squares: each file is read once, and kept as long as there is room."
 
     def __init__(self, size: int) -> None:
         "Squares with a side of `size` pixels."
         self.size = size
-        self._kept: dict[tuple[Path, int, int], np.ndarray] = {}  # uint8, (size, size)
+        # file → its state when it was read, and its square: uint8, (size, size)
+        self._kept: dict[Path, tuple[tuple[int, ...], np.ndarray]] = {}
 
     def __getstate__(self) -> dict:
         "What an exported learner takes along: no films."
@@ -114,15 +121,15 @@ class _SqueezedFilms:
         if not isinstance(film, str | Path) or not Path(film).is_file():
             return _rgb(film)
 
-        # A file that has changed since is another film
-        status = Path(film).stat()
-        key = (Path(film), status.st_mtime_ns, status.st_size)
-        square = self._kept.get(key)
-        if square is None:
+        # A file that has changed since is another film: its old square makes room.
+        file = Path(film)
+        state = _state(file)
+        old_state, square = self._kept.pop(file, (None, None))
+        if square is None or state != old_state:
             squeezed = as_film(film).resize((self.size, self.size), Image.Resampling.BILINEAR)
             square = np.asarray(squeezed)
-            if (len(self._kept) + 1) * square.nbytes <= _MOST_KEPT:
-                self._kept[key] = square
+        if (len(self._kept) + 1) * square.nbytes <= _MOST_KEPT:
+            self._kept[file] = (state, square)
         return np.repeat(square[..., None], 3, axis=2)
 
 

@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from PIL import Image
-from scipy import ndimage
 from tqdm import tqdm
 
 from .course import BadFolder, Course, name_without_patients
@@ -26,13 +25,28 @@ from .figure import thumbnail
 from .film import BadFilm, ManyPixels, read_film
 
 # %% ../nbs/18_survey.ipynb #9b5d7e21
+def _edge_padded(
+    greys: np.ndarray,  # shape (h, w)
+    width: int,  # of the rim (px)
+) -> np.ndarray:  # shape (h + 2 width, w + 2 width)
+    "A film with a rim that goes on with its outermost pixels: `np.pad` takes longer for that."
+    height, length = greys.shape
+    padded = np.empty((height + 2 * width, length + 2 * width), greys.dtype)
+    padded[width : width + height, width : width + length] = greys
+    padded[width : width + height, :width] = greys[:, :1]
+    padded[width : width + height, width + length :] = greys[:, -1:]
+    padded[:width] = padded[width]
+    padded[width + height :] = padded[width + height - 1]
+    return padded
+
+
 def _extreme_nearby(
     extreme: np.ufunc,  # np.minimum or np.maximum
     greys: np.ndarray,  # shape (h, w)
     width: int,  # of a square around each pixel (px, odd)
 ) -> np.ndarray:  # shape (h, w)
     "The lowest or the highest grey in a square around each pixel."
-    values = np.pad(greys, width // 2, mode="edge")
+    values = _edge_padded(greys, width // 2)
     for _ in ("rows", "columns"):
         covered = 1  # pixels in a window so far
         while covered < width:
@@ -68,30 +82,116 @@ _FRAME_LINES = 3  # outermost lines where a frame is sought (px)
 _FRAME_GAPS = 10  # per cent of a line that may be darker than a frame
 
 # %% ../nbs/18_survey.ipynb #318773d2
-def _sharp_share(
-    greys: np.ndarray,  # uint8, shape (h, w)
-    patches: np.ndarray,  # int, shape (h, w): the number of the patch a pixel is of, or 0
-    count: int,  # patches
-) -> np.ndarray:  # shape (count,): 0 to 1
-    "The share of each patch's rim where the grey falls at once."
-    is_patch = patches > 0
-    is_rim = is_patch & ~ndimage.binary_erosion(is_patch)
-    fall = greys - _extreme_nearby(np.minimum, greys, _RIM_WINDOW)
-    numbers = np.arange(1, count + 1)
-    return ndimage.mean((fall > _MARK_CONTRAST)[is_rim], patches[is_rim], numbers)
+def _joined(
+    n: int,  # things, each with a number
+    first: np.ndarray,  # int, shape (pairs,)
+    second: np.ndarray,  # int, shape (pairs,): what belongs together with the first
+) -> np.ndarray:  # int, shape (n,): from 0 on, the same for all that belong together
+    "The groups that pairs make."
+    lowest = np.arange(n)  # the lowest number each is known to belong together with
+    while True:
+        lower = np.minimum(lowest[first], lowest[second])
+        higher = np.maximum(lowest[first], lowest[second])
+        is_apart = lower != higher
+        if not is_apart.any():
+            break
+        # The higher group of each pair joins the lower one, and all that had joined it follow.
+        first, second = first[is_apart], second[is_apart]
+        np.minimum.at(lowest, higher[is_apart], lower[is_apart])
+        while (lowest[lowest] != lowest).any():
+            lowest = lowest[lowest]
+    is_lowest = lowest == np.arange(n)
+    return (np.cumsum(is_lowest) - 1)[lowest]
 
 
-def _is_small_and_inside(
-    box: tuple[slice, slice],  # rows and columns of a patch
+class _Patches(NamedTuple):
+    "Some pixels of a film, sorted by the patch they are of."
+
+    rows: np.ndarray  # int, shape (pixels,)
+    columns: np.ndarray  # int, shape (pixels,)
+    starts: np.ndarray  # int, shape (patches,): the first pixel of each patch
+    areas: np.ndarray  # int, shape (patches,): how many it has (px)
+    is_rim: np.ndarray  # bool, shape (pixels,): has it a neighbour to a side that is of no patch?
+
+    @classmethod
+    def of(
+        cls,
+        is_part: np.ndarray,  # bool, shape (h, w)
+    ) -> "_Patches":
+        "The patches that pixels make which touch at a side or at a corner."
+        length = is_part.shape[1]
+        rows, columns = np.divmod(np.flatnonzero(is_part), length)
+
+        # Pixels by number, from 1 on, with a rim of zeros, so that each has eight neighbours.
+        height = rows[-1] - rows[0] + 1 if len(rows) else 0
+        below = length + 2  # steps to the pixel below
+        numbers = np.zeros((height + 2) * below, np.int32)
+        places = (rows - rows[:1] + 1) * below + columns + 1
+        numbers[places] = np.arange(1, len(places) + 1)
+        left, right = numbers[places - 1], numbers[places + 1]
+        under = numbers[places[:, None] + np.array([below, below - 1, below + 1])]
+        is_rim = (left == 0) | (right == 0) | (under[:, 0] == 0) | (numbers[places - below] == 0)
+
+        # Pixels side by side make runs; runs below each other that touch make patches.
+        run = np.cumsum(left == 0) - 1
+        touching = np.flatnonzero(under)
+        pairs = (run[touching // 3], run[under.ravel()[touching] - 1])
+        n_runs = int(run[-1]) + 1 if len(run) else 0
+        patch = _joined(n_runs, *pairs)[run]
+
+        order = np.argsort(patch, kind="stable")
+        areas = np.bincount(patch)
+        starts = np.cumsum(areas) - areas
+        return cls(rows[order], columns[order], starts, areas, is_rim[order])
+
+    def where(
+        self,
+        is_kept: np.ndarray,  # bool, shape (patches,)
+    ) -> "_Patches":
+        "Some of the patches."
+        pixels = np.repeat(is_kept, self.areas)
+        areas = self.areas[is_kept]
+        starts = np.cumsum(areas) - areas
+        return _Patches(self.rows[pixels], self.columns[pixels], starts, areas, self.is_rim[pixels])
+
+    def boxes(self) -> np.ndarray:  # int, shape (patches, 4)
+        "The first row of each patch, the row behind its last one, and the same of its columns."
+        ends = []
+        for of_pixels in (self.rows, self.columns):
+            ends.append(np.minimum.reduceat(of_pixels, self.starts))
+            ends.append(np.maximum.reduceat(of_pixels, self.starts) + 1)
+        return np.stack(ends, axis=1)
+
+
+def _are_small_and_inside(
+    boxes: np.ndarray,  # int, shape (patches, 4), from `_Patches.boxes`
     shape: tuple[int, ...],  # height and width of the film
-) -> bool:
-    "Whether a patch is no longer than a mark, and does not touch the film's rim."
-    for side, length in zip(box, shape, strict=True):
-        if side.start == 0 or side.stop == length:
-            return False
-        if (side.stop - side.start) / length >= _GREATEST_SIDE:
-            return False
-    return True
+) -> np.ndarray:  # bool, shape (patches,)
+    "Which patches are no longer than a mark, and do not touch the film's rim."
+    starts = boxes[:, [0, 2]]
+    ends = boxes[:, [1, 3]]
+    is_inside = (starts > 0) & (ends < shape)
+    is_short = (ends - starts) / shape < _GREATEST_SIDE
+    return (is_inside & is_short).all(axis=1)
+
+
+def _sharp_shares(
+    greys: np.ndarray,  # uint8, shape (h, w)
+    patches: _Patches,
+) -> np.ndarray:  # shape (patches,): 0 to 1
+    "The share of each patch's rim where the grey falls at once."
+    rows, columns = patches.rows[patches.is_rim], patches.columns[patches.is_rim]
+    height, length = greys.shape
+    reach = np.arange(_RIM_WINDOW) - _RIM_WINDOW // 2
+    near_rows = np.clip(rows[:, None] + reach, 0, height - 1)
+    near_columns = np.clip(columns[:, None] + reach, 0, length - 1)
+    nearby = near_rows[:, :, None] * length + near_columns[:, None, :]
+    lowest = greys.ravel()[nearby].min(axis=(1, 2))
+    falls = greys[rows, columns] - lowest > _MARK_CONTRAST
+
+    # Every patch has a rim, and the first of its pixels is always part of it.
+    n_rim = np.add.reduceat(patches.is_rim, patches.starts, dtype=int)
+    return np.add.reduceat(falls, np.cumsum(n_rim) - n_rim, dtype=int) / n_rim
 
 # %% ../nbs/18_survey.ipynb #d8064583
 def _bright_marks(
@@ -102,25 +202,28 @@ def _bright_marks(
     height, width = greys.shape
 
     # Thin and bright: what an opening wipes out. Its window is odd, to have a middle.
+    is_bright = greys >= _MARK_GREY
+    if not is_bright.any():
+        return []
     window = max(int(_MARK_WIDTH * min(height, width)) | 1, 5)
     stands_out = greys - _opening(greys, window) > _MARK_CONTRAST
-    patches, count = ndimage.label(stands_out & (greys >= _MARK_GREY), structure=np.ones((3, 3)))
-    if not count:
+    patches = _Patches.of(stands_out & is_bright)
+
+    # Each question is asked only of the patches that the one before has left.
+    patches = patches.where(patches.areas >= max(_LEAST_PIXELS, _LEAST_AREA * greys.size))
+    if len(patches.areas):
+        patches = patches.where(_are_small_and_inside(patches.boxes(), greys.shape))
+    if len(patches.areas):
+        patches = patches.where(_sharp_shares(greys, patches) >= _SHARP_RIM)
+    if not len(patches.areas):
         return []
 
-    sharp = _sharp_share(greys, patches, count)
-    areas = np.bincount(patches.ravel())[1:]
-    is_candidate = (sharp >= _SHARP_RIM) & (areas >= max(_LEAST_PIXELS, _LEAST_AREA * greys.size))
-    boxes = ndimage.find_objects(patches)
-
     middles = []
-    for index in np.flatnonzero(is_candidate):
-        box = boxes[index]
-        pixels = greys[box][patches[box] == index + 1]
-        if _is_small_and_inside(box, greys.shape) and np.median(pixels) >= least_grey:
-            rows, columns = box
-            y = (rows.start + rows.stop) / 2 / height
-            x = (columns.start + columns.stop) / 2 / width
+    of_patches = np.split(greys[patches.rows, patches.columns], patches.starts[1:])
+    for pixels, (top, bottom, left, right) in zip(of_patches, patches.boxes(), strict=True):
+        if np.median(pixels) >= least_grey:
+            y = (top + bottom) / 2 / height
+            x = (left + right) / 2 / width
             middles.append((y, x))
     return middles
 
@@ -130,13 +233,15 @@ def _has_white_frame(
 ) -> bool:
     "Whether all four outermost lines of a film are white."
     n = _FRAME_LINES
-    sides = (
-        greys[:n].max(axis=0),
-        greys[-n:].max(axis=0),
-        greys[:, :n].max(axis=1),
-        greys[:, -n:].max(axis=1),
-    )
-    return all(np.percentile(side, _FRAME_GAPS) >= _MARK_GREY for side in sides)
+    for lines in (greys[:n], greys[-n:], greys.T[:n], greys.T[-n:]):
+        side = lines.max(axis=0)
+        # So many dark pixels that the percentile need not be looked at: it is one of them.
+        n_dark = np.count_nonzero(side < _MARK_GREY)
+        if n_dark > _FRAME_GAPS / 100 * len(side) + 1:
+            return False
+        if np.percentile(side, _FRAME_GAPS) < _MARK_GREY:
+            return False
+    return True
 
 
 def _marks(
@@ -165,19 +270,37 @@ def _bands(
         yield slice(start, min(start + _BAND, n_lines))
 
 
+def _growing_bands(
+    n_lines: int,
+) -> Iterator[slice]:  # of 1, 1, 2, 4 … lines, and at most `_BAND`
+    "The same for a search that may end at the first line: as many again as were looked at so far."
+    start = 0
+    while start < n_lines:
+        stop = min(start + min(max(start, 1), _BAND), n_lines)
+        yield slice(start, stop)
+        start = stop
+
+
 def _are_flat(
     lines: np.ndarray,  # uint8, shape (n, pixels): rows of a film, or its columns
 ) -> np.ndarray:  # bool, shape (n,)
     "Which lines of a film are of one grey."
-    spreads = [lines[band].std(axis=1) for band in _bands(len(lines))]
-    return np.concatenate(spreads) < _FLAT_LINE
+    n_pixels = lines.shape[1]
+    greys = lines.astype(np.int64)
+    # Of whole numbers: n² times the variance is n times the sum of squares less the sum's square.
+    variances = n_pixels * np.square(greys).sum(axis=1) - np.square(greys.sum(axis=1))
+    return variances < (_FLAT_LINE * n_pixels) ** 2
 
 
 def _border(
-    is_flat: np.ndarray,  # for each line, from the film's edge inwards: is it of one grey?
+    lines: np.ndarray,  # uint8, shape (n, pixels): the lines of a film, from an edge inwards
 ) -> float:  # as a share of all lines (0 to 1)
     "How far a border reaches into a film: up to the first line that is not of one grey."
-    return float(np.cumprod(is_flat).mean())
+    for band in _growing_bands(len(lines)):
+        is_flat = _are_flat(lines[band])
+        if not is_flat.all():
+            return float((band.start + np.argmin(is_flat)) / len(lines))
+    return 1.0
 
 # %% ../nbs/18_survey.ipynb #a5e10001
 def _spread(
@@ -186,8 +309,22 @@ def _spread(
     "The standard deviation of a film's greys, from their histogram."
     counts = np.array(film.histogram())
     greys = np.arange(len(counts))
-    mean = np.average(greys, weights=counts)
-    return float(np.sqrt(np.average((greys - mean) ** 2, weights=counts)))
+    n = counts.sum()
+    mean = (greys * counts).sum() / n
+    return float(np.sqrt(((greys - mean) ** 2 * counts).sum() / n))
+
+
+def _laplacian(
+    greys: np.ndarray,  # int16, shape (h, w)
+) -> np.ndarray:  # int16, shape (h, w): -1020 to 1020
+    "What a pixel's four neighbours have more than it; the outermost pixels are repeated."
+    detail = -4 * greys
+    for lines, of_lines in ((greys, detail), (greys.T, detail.T)):
+        of_lines[1:] += lines[:-1]
+        of_lines[:1] += lines[:1]
+        of_lines[:-1] += lines[1:]
+        of_lines[-1:] += lines[-1:]
+    return detail
 
 
 def _spread_of_detail(
@@ -195,18 +332,15 @@ def _spread_of_detail(
 ) -> float:
     "The standard deviation of a film's Laplacian."
     height = len(pixels)
-    total = 0.0
     squares = 0.0
     for band in _bands(height):
         # A line's Laplacian needs the lines above and below it.
         start = max(band.start - 1, 0)
         stop = min(band.stop + 1, height)
-        detail = ndimage.laplace(pixels[start:stop].astype(np.float32))
-        detail = detail[band.start - start : band.stop - start]
-        total += detail.sum(dtype=float)
-        squares += np.square(detail).sum(dtype=float)
-    mean = total / pixels.size
-    return float(np.sqrt(max(squares / pixels.size - mean**2, 0)))
+        detail = _laplacian(pixels[start:stop].astype(np.int16))
+        detail = detail[band.start - start : band.stop - start].ravel().astype(float)
+        squares += float(detail @ detail)  # of whole numbers below 2⁵³: without an error
+    return float(np.sqrt(squares / pixels.size))
 
 # %% ../nbs/18_survey.ipynb #797b3c57
 _BLANK = 2  # standard deviation of the greys of a film that shows nothing
@@ -230,8 +364,6 @@ def _film_facts(
     pixels = np.asarray(film)
     height, width = pixels.shape
     spread = max(_spread(film), 1e-6)
-    is_flat_row = _are_flat(pixels)
-    is_flat_column = _are_flat(pixels.T)
     outermost = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     return dict(
         width=width,  # px
@@ -240,10 +372,10 @@ def _film_facts(
         spread=spread,  # standard deviation of the greys
         is_blank=spread < _BLANK,
         sharpness=_spread_of_detail(pixels) / spread,
-        top=_border(is_flat_row),
-        bottom=_border(is_flat_row[::-1]),
-        left=_border(is_flat_column),
-        right=_border(is_flat_column[::-1]),
+        top=_border(pixels),
+        bottom=_border(pixels[::-1]),
+        left=_border(pixels.T),
+        right=_border(pixels.T[::-1]),
         edge=float(np.median(outermost)),  # grey (0 to 255)
         **_marks(small),
         pixels=_checksum(pixels),
@@ -262,14 +394,16 @@ _LEAST_CONTENT = 0.2  # share of height and of width that a border leaves at lea
 _LEAST_SIDE = 16  # the same (px)
 
 
-def _is_of_border(
-    line: np.ndarray,  # uint8, shape (pixels,)
+def _are_of_border(
+    lines: np.ndarray,  # uint8, shape (n, pixels)
     rule: _Evenness,
-) -> bool:
-    "Whether a line is of one grey, but for a few pixels."
-    greys = np.sort(line)
-    spare = int(rule.spare * len(greys))
-    return int(greys[-1 - spare]) - int(greys[spare]) <= rule.greys
+) -> np.ndarray:  # bool, shape (n,)
+    "Which lines are of one grey, but for a few pixels."
+    spare = int(rule.spare * lines.shape[1])
+    # As if each line were sorted, but only these two of its greys are at their places.
+    greys = lines.copy()
+    greys.partition((spare, lines.shape[1] - 1 - spare), axis=1)
+    return greys[:, -1 - spare] - greys[:, spare] <= rule.greys
 
 
 def _width_above(
@@ -277,9 +411,10 @@ def _width_above(
     rule: _Evenness,
 ) -> int:  # px
     "How many lines at the top of a picture are of its border."
-    for width, line in enumerate(greys):
-        if not _is_of_border(line, rule):
-            return width
+    for band in _growing_bands(len(greys)):
+        are_of_border = _are_of_border(greys[band], rule)
+        if not are_of_border.all():
+            return int(band.start + np.argmin(are_of_border))
     return len(greys)
 
 
@@ -300,7 +435,7 @@ def _inside_border(
         border = _width_above(inside, rule)
         borders[side] += border
         clean_sides = 1 if border else clean_sides + 1
-        inside = np.rot90(inside[border:])
+        inside = inside[border:].T[::-1]
         side = (side + 1) % 4
     above, right, below, left = borders
     height, width = greys.shape
@@ -382,7 +517,8 @@ def _read(
         film, file_facts = read_film(file, most_pixels)
     except BadFilm as fault:
         return str(fault.reason)
-    small = thumbnail(film, _MARK_SEARCH)
+    is_small = max(film.size) <= _MARK_SEARCH
+    small = np.asarray(film) if is_small else thumbnail(film, _MARK_SEARCH)
     return _Record(
         facts=file_facts._asdict() | _film_facts(film, small),
         square=small_square(film),
@@ -391,6 +527,7 @@ def _read(
 
 
 _FILMS_AT_ONCE = 3  # that are read side by side
+_FILMS_WAITING = 1000  # that are handed out together: bounds the memory of what waits
 _LARGE_FILM = 6_000_000  # pixels: a plate of 35 × 43 cm at 150 µm has as many
 _LARGE_FILE = 25_000_000  # bytes: 12 million pixels of 16 bits
 
@@ -424,12 +561,14 @@ def _read_all(
         ncols=80,
     )
     with bar, ThreadPoolExecutor(_FILMS_AT_ONCE) as pool:
-        for file, record in zip(files, pool.map(_read_unless_large, files), strict=True):
-            if record is None:
-                large.append(file)
-            else:
-                of_file[file] = record
-                bar.update()
+        for start in range(0, len(files), _FILMS_WAITING):
+            some = files[start : start + _FILMS_WAITING]
+            for file, record in zip(some, pool.map(_read_unless_large, some), strict=True):
+                if record is None:
+                    large.append(file)
+                else:
+                    of_file[file] = record
+                    bar.update()
         # In this thread: what others have taken for large films would stay with them.
         for file in large:
             of_file[file] = _read(file)
@@ -455,19 +594,26 @@ class Survey:
         "Read the films of a course folder, each once; raises `BadFolder`."
         course = Course(path, needs=())
         files = course.films()
-        rows = []
-        records = []
+        records = _read_all(files)
+        n_films = sum(not isinstance(record, str) for record in records)
+        columns: dict[str, list] = {}
+        squares = np.empty((n_films, *reversed(_SMALL)), np.uint8)
+        inner: list[list[InnerPicture]] = []
         unreadable = []
-        for file, record in zip(files, _read_all(files), strict=True):
+        for number, file in enumerate(files):
+            record = records[number]
+            records[number] = ""  # what is kept of it is kept once
             place = course.place(file)
             assert place is not None  # `Course.films` lists films of a class only
             row = dict(file=file.relative_to(course.path).as_posix(), **place._asdict())
             if isinstance(record, str):
                 unreadable.append(row | dict(reason=record))
-            else:
-                rows.append(row | record.facts)
-                records.append(record)
-        if not records:
+                continue
+            for name, value in (row | record.facts).items():
+                columns.setdefault(name, []).append(value)
+            squares[len(inner)] = record.square
+            inner.append(record.inner)
+        if not n_films:
             first = unreadable[0]
             raise BadFolder(
                 f"{course.path.absolute()}: none of its {len(files)} films can be read; "
@@ -475,8 +621,8 @@ class Survey:
             )
         return cls(
             course=course,
-            films=pd.DataFrame(rows),
-            squares=np.stack([record.square for record in records]),
-            inner=[record.inner for record in records],
+            films=pd.DataFrame(columns),
+            squares=squares,
+            inner=inner,
             unreadable=pd.DataFrame(unreadable, columns=["file", "split", "label", "reason"]),
         )

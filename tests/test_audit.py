@@ -160,6 +160,41 @@ def test_an_inverted_film_is_odd(tmp_path):
     assert films_of(audit(path), "odd film") == [["train/chest/chest9.png"]]
 
 
+def test_each_set_of_films_tells_of_its_own_pairs():
+    "However many sets there are: the likeness of one is not that of another."
+    rows = []
+    for number in range(30):
+        for second, likeness in (("b", 0.97 + number / 1000), ("c", 0.99)):
+            rows.append((f"train/a/{number}a.png", f"train/a/{number}{second}.png", likeness))
+    pairs = pd.DataFrame(rows, columns=["film", "other", "likeness"])
+    pairs = pairs.assign(kind="near duplicate", change=["mirrored", ""] * 30)
+    findings = {finding.films[0]: finding for finding in module._repeat_findings(pairs)}
+    assert len(findings) == 30
+    for number in range(30):
+        finding = findings[f"train/a/{number}a.png"]
+        assert finding.films == [f"train/a/{number}{letter}.png" for letter in "abc"]
+        least = min(0.97 + number / 1000, 0.99)
+        assert finding.detail == f"within train/a; mirrored; likeness {least:.2f}"
+
+
+@pytest.mark.parametrize("n", [3, 700])
+def test_an_inverted_film_is_told_from_the_others_of_its_class(n):
+    "In batches, too."
+    rng = np.random.default_rng(0)
+    squares = np.tile(np.arange(64, dtype=np.uint8), (2 * n, 64, 1))
+    squares += rng.integers(0, 40, squares.shape, np.uint8)
+    squares[2] = 255 - squares[2]
+    films = np.arange(0, 2 * n, 2)
+    found = module._correlation_with_class(squares, films)
+    for film, correlation in list(zip(films, found, strict=True))[:5]:
+        others = squares[np.setdiff1d(films, film)].astype(float)
+        others -= others.mean(axis=(1, 2), keepdims=True)
+        others /= np.linalg.norm(others, axis=(1, 2), keepdims=True)
+        wanted = np.corrcoef(others.sum(axis=0).ravel(), squares[film].ravel())[0, 1]
+        assert abs(correlation - wanted) < 1e-4
+    assert found[1] < -0.5
+
+
 @pytest.mark.parametrize("function", [audit, duplicates, shortcuts, same_source])
 def test_each_film_is_opened_once(tmp_path, function):
     path = write(tmp_path, n=4)

@@ -1,5 +1,6 @@
 "Facts that give the class away are found where they were planted, and only there."
 
+import importlib
 import shutil
 
 import numpy as np
@@ -8,6 +9,8 @@ from PIL import Image
 
 from rsna_cls import audit, shortcuts
 from textures import EMBEDDED, films_of, rows, severities, write
+
+room = importlib.import_module("rsna_cls.clues")
 
 
 @pytest.mark.slow(seconds=2)
@@ -57,6 +60,20 @@ def test_planted_depth_colour_and_sharpness(tmp_path):
     assert severities(table, "shortcut: file format") == ["high"]
     assert len(films_of(table, "only in b: colour")[0]) == 6
     assert rows(table, "shortcut: bit depth")["accuracy"].iloc[0] == 0.75
+
+
+def test_groups_are_kept_together_and_each_film_is_held_out_once():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 90)
+    groups = rng.integers(0, 40, 90)
+    folds = room._folds(labels, groups)
+    assert len(folds) == 10
+    held_out = np.concatenate([fold.held_out for fold in folds])
+    assert sorted(held_out) == list(range(90))
+    for fold in folds:
+        assert not set(groups[fold.shown]) & set(groups[fold.held_out])
+    guesses = room._guesses(labels[:, None].astype(float), labels, folds)
+    assert (guesses == labels).all()
 
 
 def test_one_film_in_each_class(tmp_path):

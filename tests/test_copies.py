@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image, ImageDraw, ImageOps
 
@@ -99,25 +100,75 @@ def test_mirrored_and_other_films_are_no_duplicates(tmp_path):
     assert certain[["film", "other"]].values.tolist() == [["val/abd/abd3.png", "val/abd/abd4.png"]]
 
 
-@pytest.mark.parametrize(
-    "n, bits, most, block", [(2500, 63, 14, 700), (700, 255, 108, 10**6), (1, 63, 9, 5)]
-)
-def test_close_pairs_are_those_of_brute_force(n, bits, most, block):
+def alike_by_brute_force(pictures, is_inner):
+    "All pairs of a picture and a later one that are alike in some way: each is asked in each way."
+    upright = [room._prints_of_waves(room._waves(pictures[[i]]))[0] for i in range(len(pictures))]
+    found = set()
+    for number, turn in enumerate(room._TURNS):
+        turned = room._prints_of_waves(room._waves(turn.of(pictures)))
+        pairs = []
+        for first in range(len(pictures)):
+            for second in range(first + 1, len(pictures)):
+                bits = (upright[first] != turned[second]).sum()
+                if min(bits, 255 - bits) <= room._SOURCE_BITS:
+                    pairs.append((first, second))
+        likeness = room._likeness(pictures, turn, np.array(pairs).reshape(-1, 2))
+        for (first, second), alike in zip(pairs, likeness, strict=True):
+            is_changed = number > 0 or alike < 0 or is_inner[second]
+            least = room._CHANGED_LIKENESS if is_changed else room._SOURCE_LIKENESS
+            if abs(alike) >= least:
+                found.add((first, second, number))
+    return found
+
+
+@pytest.mark.slow(seconds=8)
+@pytest.mark.parametrize("block", [(512, 2048), (7, 11)])
+def test_alike_pairs_are_those_of_brute_force(monkeypatch, block):
+    "Among films, turned and changed films, films without borders, noise, and nothing."
+    monkeypatch.setattr(room, "_BLOCK", block)
+    squares = np.stack(
+        [room.small_square(load_film(file)) for file in sorted(EMBEDDED.glob("*/*/*.png"))[::4]]
+    )
+    rng = np.random.default_rng(0)
+    versions = [squares, 255 - squares[:5], rng.integers(0, 256, (5, 64, 64), np.uint8)]
+    versions += [turn.of(squares[:3]) // 2 + 30 for turn in room._TURNS]
+    noisy = squares[5:10] + rng.normal(0, 12, (5, 64, 64))
+    versions += [noisy.clip(0, 255).astype(np.uint8), np.full((2, 64, 64), 7, np.uint8)]
+    pictures = np.concatenate(versions)
+    films = np.arange(len(pictures))
+    is_inner = films >= 40
+    wanted = alike_by_brute_force(pictures, is_inner)
+    assert {turn for _, _, turn in wanted} == set(range(8))
+
+    views = room._Views(list(pictures), films, is_inner)
+    least = np.where(is_inner, room._CHANGED_LIKENESS, room._SOURCE_LIKENESS)
+    possible = list(room._possible_pairs(room._profiles(pictures), least))
+    pairs = np.concatenate(possible)
+    assert len(np.unique(pairs, axis=0)) == len(pairs) < 0.2 * len(films) ** 2 / 2
+    found = set()
+    for number, close in enumerate(room._close_pairs(room._fingerprints(pictures), possible)):
+        table = room._alike_when_turned(views, close, number, [[]] * len(pictures))
+        found |= {(first, second, number) for first, second in table[["first", "second"]].values}
+    assert found == wanted
+
+
+@pytest.mark.parametrize("n, side", [(400, 60), (50, 5), (9, 300), (1, 10)])
+def test_films_cut_alike_are_those_of_brute_force(n, side):
     rng = np.random.default_rng(n)
-    prints = rng.random((n, bits)) < 0.5
-    if n > 1:
-        relatives = prints[:50] ^ (rng.random((50, bits)) < 0.1)
-        prints[n // 2 : n // 2 + 50] = relatives
-    packed = np.packbits(prints, axis=1)
-    wanted = set()
-    for first in range(n - 1):
-        differences = np.unpackbits(packed[first] ^ packed[first + 1 :], axis=1).sum(axis=1)
-        for offset in np.flatnonzero(differences <= most):
-            wanted.add((first, first + 1 + int(offset)))
-    found = [tuple(pair) for pair in room._close_pairs(prints, most, block).tolist()]
-    assert set(found) == wanted
-    assert len(found) == len(wanted)
-    assert n == 1 or len(wanted) >= 50
+    films = pd.DataFrame(rng.integers(200, 200 + side, (n, 2)), columns=["width", "height"])
+    sizes = films.to_numpy()
+    near = (np.abs(sizes[:, None] - sizes) <= room._SIZE_NEAR).all(axis=2).sum(axis=1)
+    rare = near <= room._SIZE_RARE
+    assert (room._is_rare(sizes) == rare).all()
+    wanted = []
+    for first in range(n):
+        for second in range(first + 1, n):
+            apart = np.abs(sizes[first] - sizes[second])
+            is_near = (apart / sizes[first]).max() <= room._CUT_OTHER
+            if rare[first] and rare[second] and apart.min() <= room._CUT_EQUAL and is_near:
+                wanted.append([first, second])
+    assert room._cut_alike(films).tolist() == wanted
+    assert n != 400 or len(wanted) > 50
 
 
 def test_a_folder_without_pairs_has_the_same_columns(tmp_path):

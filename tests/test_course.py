@@ -697,6 +697,56 @@ def test_a_film_or_a_patient_whose_name_is_no_text_is_left_out_and_said(tmp_path
     assert repr(course).isprintable()
 
 
+def test_a_film_that_the_course_names_is_found_without_the_disk(tmp_path, monkeypatch):
+    "Of 100,000 films each is asked for its class."
+    course = Course(write_course(tmp_path))
+    films = course.films()
+    wanted = [film.parent.name for film in films]
+    for name in ("abspath", "realpath"):
+        monkeypatch.setattr(os.path, name, None)
+    assert [course.label(film) for film in films] == wanted
+    assert course.find(films[0]) == films[0]
+
+
+def test_a_patient_s_folder_costs_no_questions_about_splits(tmp_path, monkeypatch):
+    "The disk is asked only about a folder that may be a course folder, in whatever letters."
+    path = write_course(tmp_path)
+    for number in range(30):
+        put(path / f"train/abd/patient{number}/1.png")
+    put(path / "train/abd/patient3/train/a/1.png")
+    for split in ("Train", "VAL"):
+        put(path / "train/abd/other" / split / "a/1.png")
+    room = importlib.import_module("rsna_cls.course")
+    asked = []
+    is_course_folder = room._is_course_folder
+
+    def counting(folder):
+        asked.append(os.path.basename(folder))
+        return is_course_folder(folder)
+
+    monkeypatch.setattr(room, "_is_course_folder", counting)
+    assert len(Course(path).films("train")) in (12 + 31, 12 + 31 + 2)
+    assert sorted(set(asked)) == ["abd", "chest", "other"]
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_course_folder_that_cannot_be_listed_is_said(tmp_path, monkeypatch, split):
+    path = write_course(tmp_path)
+    for name in ("train", "val"):
+        put(path / split / "abd/inner" / name / "a/1.png")
+    put(path / split / "abd/patient/1.png")
+    scandir = os.scandir
+
+    def refusing(folder):
+        if os.path.basename(folder) in ("inner", "patient"):
+            raise PermissionError
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    left_out = {item.path.name: item.reason for item in Course(path).left_out}
+    assert left_out == {"inner": "course", "patient": "locked"}
+
+
 def test_a_course_folder_whose_name_is_no_text_is_refused(tmp_path):
     need_names(b"\xff")
     folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))

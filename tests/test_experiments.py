@@ -25,6 +25,7 @@ import dcmtk
 import effusion
 import folds
 import gate
+import large
 import maps
 import quote
 import recipe
@@ -654,6 +655,34 @@ def made_up_audit(folder):
         for what in (audit.TWO_PARTS, audit.ONE_PART):
             rows.append(audit.Count(audit.PATIENTS, films, what, 3, 9, np.nan, MADE))
     audit.COUNTS.keep(folder, rows)
+
+
+def made_up_large(folder):
+    rows = []
+    for task in (large.INDEX, large.AUDIT):
+        for n in large.SMALL_FILMS:
+            rows.append(large.Run(task, large.OURS, n, n / 9000, n / 8000, 90.0, 123.0, MADE))
+    for tool in (large.OURS, large.PEER):
+        for n in large.LARGE_FILMS:
+            rows.append(large.Run(large.SPEED, tool, n, n / 99, n / 88, 90.0, 234.0, MADE))
+    large.RUNS.keep(folder, rows)
+    found = []
+    for fault, by_us in (("dark", 3), (large.NOTHING, 1)):
+        found.append(large.Found(fault, large.OURS, by_us, 10, MADE))
+        found.append(large.Found(fault, large.PEER, 4, 10, MADE))
+    large.FOUND.keep(folder, found)
+
+
+def test_the_numbers_of_large_folders(made_up):
+    found = large.numbers(made_up)
+    assert (found["index_n"], found["index_seconds"], found["index_megabytes"]) == (
+        "100,000",
+        "11",
+        "123",
+    )
+    assert found["ratio_2000"] == "1.00"
+    assert (found["faults"], found["found_by_us"], found["found_by_peer"]) == ("1", "0", "1")
+    assert (found["false_by_us"], found["false_by_peer"]) == ("1", "4")
 
 
 def made_up_beam(folder):

@@ -1,10 +1,12 @@
 "Films on their way into a network: which are trained on, and what reaches the model."
 
 import multiprocessing
+import os
 import pickle
 import re
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -353,7 +355,7 @@ def test_kept_films_are_not_pickled(tmp_path, protocol):
     film = write_films_of_every_kind(tmp_path)[0]
     kept = loaders._SqueezedFilms(32)
     kept.rgb(film)
-    (square,) = kept._kept.values()
+    ((_, square),) = kept._kept.values()
     assert is_in(square, pickle.dumps(vars(kept), protocol))
     pickled = pickle.dumps(kept, protocol)
     assert not is_in(square, pickled)
@@ -413,3 +415,70 @@ def test_a_film_that_changes_is_read_again(tmp_path):
     after = dls.valid.one_batch()[0]
     assert not torch.equal(before, after)
     assert after.std(dim=(1, 2, 3)).max() < 0.2  # white: only the three colours differ
+
+
+def write_grey(file, grey):
+    "Write a film of one grey in a format in which all such films are of one size."
+    Image.new("L", (70, 50), grey).save(file)
+    return file
+
+
+def write_over(file):
+    "Another film in the same file."
+    time.sleep(0.05)  # the clock of a file system may tick a hundred times a second only
+    write_grey(file, 200)
+
+
+def exchange(file):
+    "Another file in its place."
+    os.replace(write_grey(file.with_name("other.tif"), 200), file)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(
+            write_over,
+            marks=pytest.mark.skipif(
+                sys.platform == "win32", reason="Windows does not keep the time of such a change"
+            ),
+        ),
+        exchange,
+    ],
+)
+def test_a_film_of_the_same_size_and_time_is_another_film(tmp_path, change):
+    "As after a copy that brings the time along, from a folder whose films are all alike."
+    film = write_grey(tmp_path / "film.tif", 100)
+    before = film.stat()
+    kept = loaders._SqueezedFilms(32)
+    assert (kept.rgb(film) == 100).all()
+    change(film)
+    os.utime(film, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert film.stat().st_size == before.st_size
+    assert film.stat().st_mtime_ns == before.st_mtime_ns
+    assert (kept.rgb(film) == 200).all()
+
+
+def test_a_film_s_former_squares_take_no_room(tmp_path, monkeypatch):
+    "Nor does the square of a film that is none any more."
+    monkeypatch.setattr(loaders, "_MOST_KEPT", 2 * 32 * 32)
+    kept = loaders._SqueezedFilms(32)
+    one, other = tmp_path / "one.png", tmp_path / "other.png"
+    for side in (50, 60, 70):
+        Image.new("L", (side, 50), side).save(one)
+        assert (kept.rgb(one) == side).all()
+    write_grey(other, 9)
+    kept.rgb(other)
+    read = []
+    monkeypatch.setattr(loaders, "as_film", lambda film: read.append(film) or load_film(film))
+    assert (kept.rgb(one) == 70).all()
+    assert (kept.rgb(other) == 9).all()
+    assert read == []
+
+    one.write_bytes(b"no film")
+    with pytest.raises(BadFilm):
+        kept.rgb(one)
+    third = write_grey(tmp_path / "third.png", 3)
+    for _ in range(2):
+        assert (kept.rgb(third) == 3).all()
+    assert read == [one, third]

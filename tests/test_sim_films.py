@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import time
@@ -147,10 +148,13 @@ def test_surprises_are_refused_before_anything_is_written(tmp_path):
         (dict(train=(-1, 1)), r"train cannot be \[-1, 1\]"),
         (dict(val=(1.5, 1)), r"val cannot be \[1.5, 1\]"),
         (dict(test="11"), "test cannot be "),
+        (dict(test=b"11"), "test cannot be "),
+        (dict(test=np.array(1)), "test cannot be "),
         (dict(test=[True]), "test cannot be "),
         (dict(train=[1] * 13), "train cannot be .*The order of the kinds is chest, abd, elbow"),
         (dict(surprises="elbow"), r"surprises cannot be 'elbow': it must be a list .*\['elbow'"),
         (dict(surprises=1), "surprises cannot be 1"),
+        (dict(surprises=np.array("elbow")), "surprises cannot be "),
         (dict(seed=-1), "seed cannot be -1: it must be a whole number, 0 or more"),
         (dict(seed=1.5), "seed cannot be 1.5"),
         (dict(flaws="no"), "flaws cannot be 'no': it must be True or False"),
@@ -192,7 +196,10 @@ def test_a_size_that_is_too_small(size):
         simulate_film("elbow", 0, size=size)
 
 
-@pytest.mark.parametrize("size", [224.0, 0.5, (224.0, 100), (224,), (1, 2, 3), "224", None, []])
+NO_SIZES = [224.0, 0.5, (224.0, 100), (224,), (1, 2, 3), "224", b"22", np.array(224), None, []]
+
+
+@pytest.mark.parametrize("size", NO_SIZES)
 def test_a_size_that_is_none(size):
     with pytest.raises(ValueError, match=r"whole number.*\(width, height\)") as error:
         simulate_film("elbow", 0, size=size)
@@ -294,7 +301,7 @@ def test_from_the_side_lungs_stay_whole():
 @pytest.fixture
 def few_are_many(monkeypatch):
     "Six films are enough for other processes to make them."
-    monkeypatch.setattr(film_making, "_MANY", 6)
+    monkeypatch.setattr(film_making, "_WORTH_PROCESSES", 6)
     monkeypatch.setattr(film_making, "cpu_count", lambda: 2)
 
 
@@ -304,7 +311,7 @@ SMALL = dict(train=(2, 2), val=(1, 1), test=(1, 1), surprises=(), seed=3, flaws=
 def test_a_folder_does_not_depend_on_who_makes_it(tmp_path, monkeypatch):
     "To the last byte, the order in the manifest included."
     alone = simulate_dataset(tmp_path / "alone", **SMALL)
-    monkeypatch.setattr(film_making, "_MANY", 6)
+    monkeypatch.setattr(film_making, "_WORTH_PROCESSES", 6)
     monkeypatch.setattr(film_making, "cpu_count", lambda: 2)
     together = simulate_dataset(tmp_path / "together", **SMALL)
     files = [file.relative_to(alone) for file in sorted(alone.rglob("*")) if file.is_file()]
@@ -325,16 +332,65 @@ def test_films_come_in_the_order_of_their_seeds(few_are_many):
         assert sorted(film.masks) == sorted(same.masks)
 
 
-@pytest.mark.parametrize("seeds", ["12", 3, None])
+@pytest.mark.parametrize("seeds", ["12", b"12", bytearray(b"12"), 3, None, np.array(3)])
 def test_seeds_are_a_list(seeds):
     with pytest.raises(ValueError, match="must be a list of whole numbers"):
-        simulate_films("hand", seeds)
+        simulate_films("hand", seeds, 16)
+
+
+@pytest.mark.parametrize("seeds", [(), (1, 2)])
+@pytest.mark.parametrize(
+    ("kind", "given", "words"),
+    [
+        ("leg", {}, "No such kind of film: 'leg'. Choose one of chest"),
+        ("hand", dict(colour="red"), "No such parameter: colour. Choose among"),
+        ("hand", dict(seed=1), "No such parameter: seed. Choose among"),
+        ("hand", dict(dose=-1), "dose cannot be -1: it must be"),
+        ("hand", dict(age=7), "age cannot be 7"),
+        ("hand", dict(size="16"), "The size of a film is a whole number.* It cannot be '16'"),
+        ("hand", dict(size=0), "A film of 0 × 0 pixels cannot be made"),
+    ],
+)
+def test_what_no_film_can_be_is_refused_without_any(kind, given, words, seeds):
+    "An empty list would hide the mistake until there are films."
+    with pytest.raises(ValueError, match=f"^{words}"):
+        simulate_films(kind, seeds, **given)
+
+
+def test_nothing_is_made_before_all_seeds_are_known_to_be_seeds(monkeypatch):
+    monkeypatch.setattr(film_making, "simulate_film", None)
+    with pytest.raises(ValueError, match="^seed cannot be -1"):
+        simulate_films("hand", [1, -1], 16)
+
+
+def test_an_age_that_some_films_have_is_refused_for_the_others_alone():
+    "It is drawn with the seed."
+    ages = [simulate_film("chest", seed, 16).params["age"] for seed in range(20)]
+    children = [seed for seed, age in enumerate(ages) if age == 0.5]
+    assert 0 < len(children) < 20
+    films = simulate_films("chest", children, 16, age=0.5)
+    assert [film.params["age"] for film in films] == [0.5] * len(children)
+    with pytest.raises(ValueError, match="age cannot be 0.5: on this film it is"):
+        simulate_films("chest", range(20), 16, age=0.5)
+
+
+@pytest.mark.parametrize("form", [tuple, list, iter, np.array])
+def test_all_films_have_the_size_that_is_asked_for(form):
+    "An iterator gives it only once."
+    films = simulate_films("hand", [1, 2, 3], form([20, 16]))
+    assert [film.image.size for film in films] == [(20, 16)] * 3
+
+
+def test_seeds_may_come_one_by_one():
+    films = simulate_films("hand", (seed for seed in (1, 2)), 16)
+    again = simulate_films("hand", np.array([1, 2]), 16)
+    assert [film.params for film in films] == [film.params for film in again]
 
 
 def test_what_goes_wrong_in_another_process_is_said(few_are_many, tmp_path):
     "In the same words; and of the folder nothing is left."
-    with pytest.raises(ValueError, match="seed cannot be -1"):
-        simulate_films("hand", [*range(8), -1], size=64)
+    with pytest.raises(ValueError, match="pixels cannot be made: size=2 is too small"):
+        simulate_films("hand", range(8), size=2)  # enough for a square film, and for no hand
     # The others are still being written when the first turns out to be wrong
     films = [film_making.PlannedFilm(f"{n}.png", "hand", n, dict(size=64)) for n in range(40)]
     wrong = film_making.PlannedFilm("wrong.png", "hand", 9, dict(size=64, dose=-1))
@@ -344,13 +400,36 @@ def test_what_goes_wrong_in_another_process_is_said(few_are_many, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_process_that_is_ended_from_outside_is_explained(few_are_many, monkeypatch, tmp_path):
+    "As the system ends one when memory runs out. Of the folder nothing is left."
+    own = os.getpid()
+
+    def die(kind, seed, size, **overrides):
+        assert os.getpid() != own
+        os._exit(9)
+
+    monkeypatch.setattr(film_making, "simulate_film", die)
+    words = "^One of the 2 processes .* most likely because memory ran out.* fewer than 6 at a time"
+    with pytest.raises(RuntimeError, match=words):
+        simulate_films("hand", range(8), size=64)
+
+    def die_too(folder, planned):
+        die(planned.kind, planned.seed, **planned.options)
+
+    monkeypatch.setattr(film_making, "_write_film", die_too)
+    films = [film_making.PlannedFilm(f"{n}.png", "hand", n, dict(size=64)) for n in range(8)]
+    with pytest.raises(RuntimeError, match=words):
+        film_making.write_films(tmp_path / "course", films)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_script_needs_no_guard(tmp_path):
     "New processes do not run the script again, as multiprocessing's own would on Windows."
     script = tmp_path / "script.py"
     script.write_text(
         "import rsna_cls\n"
         "from rsna_cls.sim import films\n"
-        "films._MANY, films.cpu_count = 6, lambda: 2\n"
+        "films._WORTH_PROCESSES, films.cpu_count = 6, lambda: 2\n"
         "print('begin')\n"
         "made = rsna_cls.simulate_films('hand', range(6), size=64)\n"
         "print(len(made), 'films')\n",

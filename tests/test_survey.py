@@ -101,6 +101,56 @@ def test_torch_is_not_needed():
     subprocess.run([sys.executable, "-c", check], check=True)
 
 
+def test_the_pixels_of_each_film_are_decoded_once(tmp_path, monkeypatch):
+    path = write(tmp_path, n=6)
+    for number in (2, 4):
+        Image.open(path / f"train/b/{number}.png").save(path / f"train/b/{number}.jpg")
+    decoders = []
+    decoder = Image._getdecoder
+
+    def counting(mode, name, *others):
+        decoders.append(name)
+        return decoder(mode, name, *others)
+
+    monkeypatch.setattr(Image, "_getdecoder", counting)
+    audit(path)
+    assert sorted(decoders) == ["jpeg"] * 2 + ["zip"] * 12
+
+
+@pytest.mark.parametrize("shape", [(60, 90), (7, 200), (3, 4), (2, 1), (300, 70)])
+def test_marks_are_those_of_scipy_s_functions(shape):
+    "Patches, their rims and their boxes, on films with hundreds of them."
+    rng = np.random.default_rng(1)
+    for share in (0.02, 0.3, 0.6, 1):
+        is_part = rng.random(shape) < share
+        patches = room._Patches.of(is_part)
+        numbers, count = ndimage.label(is_part, structure=np.ones((3, 3)))
+        assert len(patches.areas) == count
+        own = numbers[patches.rows, patches.columns]
+        assert len(own) == is_part.sum()
+        assert all(len(set(of_one)) == 1 for of_one in np.split(own, patches.starts[1:]) if count)
+        if not count:
+            continue
+        first = own[patches.starts]
+        assert (patches.areas == np.bincount(numbers.ravel())[first]).all()
+        is_rim = is_part & ~ndimage.binary_erosion(is_part)
+        assert (patches.is_rim == is_rim[patches.rows, patches.columns]).all()
+        greys = np.where(is_part, 255, rng.integers(0, 256, shape)).astype(np.uint8)
+        falls = greys - ndimage.minimum_filter(greys, room._RIM_WINDOW, mode="nearest")
+        sharp = ndimage.mean((falls > room._MARK_CONTRAST)[is_rim], numbers[is_rim], first)
+        assert (room._sharp_shares(greys, patches) == sharp).all()
+
+
+@pytest.mark.parametrize("spare", [0, 1, 7, 23])
+def test_a_border_s_lines_are_those_of_sorting(spare):
+    rng = np.random.default_rng(0)
+    rule = room._Evenness(greys=30, spare=spare / 50)
+    lines = rng.integers(90, 90 + 45, (40, 50)).astype(np.uint8)
+    greys = np.sort(lines, axis=1).astype(int)
+    wanted = greys[:, 49 - spare] - greys[:, spare] <= 30
+    assert (room._are_of_border(lines, rule) == wanted).all()
+
+
 # --- memory ---------------------------------------------------------------------------------------
 PEAK = """
 import sys
@@ -144,6 +194,19 @@ def test_large_files_are_read_one_after_the_other(tmp_path):
     told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     kilobytes = int(told.split()[-1])
     assert kilobytes * 1000 < 8 * side**2
+
+
+@pytest.mark.slow(seconds=20)
+@pytest.mark.skipif(sys.platform != "linux", reason="counts memory as Linux does")
+def test_memory_grows_by_a_few_kilobytes_a_film(tmp_path):
+    "1,600 films more, each with its small square of 4 kB and its facts."
+    peaks = []
+    for n in (500, 1300):  # more than are looked at together
+        path = write(tmp_path / str(n), n=n, shape=lambda name, rng: (70, 80))
+        command = [sys.executable, "-c", PEAK, str(path), str(path / "train/a/0.png")]
+        told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        peaks.append(int(told.split()[-1]))
+    assert peaks[1] - peaks[0] < 25 * 1600
 
 
 def test_the_order_of_records_is_that_of_the_films(tmp_path, monkeypatch):

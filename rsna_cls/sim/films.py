@@ -13,7 +13,8 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -193,24 +194,37 @@ def _check_kinds(kinds: Iterable[str]) -> None:
             raise ValueError(f"No such kind of film: {kind!r}. Choose one of {', '.join(KINDS)}.")
 
 
+def _items(
+    given: Any,  # what should be a list, or something like it
+) -> list | None:  # None: it is not
+    "What is listed, as a list; text and bytes list nothing."
+    if isinstance(given, str | bytes | bytearray):
+        return None
+    try:
+        items = iter(given)
+    except TypeError:  # a number, or an array without dimensions
+        return None
+    return list(items)
+
+
 def _film_shape(
     size: int | Iterable[int],  # pixels of the longer side, or (width, height)
     aspect: float,  # width / height, for the first form
 ) -> tuple[int, int]:  # height and width (px)
     "The shape of a film; raises a ValueError for a size that is none."
-    is_pair = isinstance(size, Iterable)
-    sides = list(size) if isinstance(size, Iterable) else [size]
-    is_whole = all(isinstance(side, int | np.integer) for side in sides)
-    if not is_whole or len(sides) != (2 if is_pair else 1):
+    pair = _items(size)
+    sides: list = [size] if pair is None else pair
+    are_whole = all(isinstance(side, int | np.integer) for side in sides)
+    if not are_whole or len(sides) != (1 if pair is None else 2):
         raise ValueError(
             f"The size of a film is a whole number, the pixels of its longer side, or a pair of "
             f"them, (width, height). It cannot be {size!r}."
         )
-    if is_pair:
-        width, height = sides
-    else:
+    if pair is None:
         width = round(sides[0] * min(aspect, 1))
         height = round(sides[0] / max(aspect, 1))
+    else:
+        width, height = pair
     if min(width, height) < _SMALLEST:
         raise ValueError(
             f"A film of {width} × {height} pixels cannot be made: size={size!r} is too small."
@@ -253,27 +267,35 @@ def simulate_film(
     return finish(build(kind, params, shape, scene_rng), params, beam_rng, mark_rng)
 
 # %% ../../nbs/sim/10_films.ipynb #3f0d5a12
-_MANY = 60  # films: fewer are made sooner than other processors are ready
+_WORTH_PROCESSES = 60  # films: fewer are made sooner than other processes are ready
 _MOST_PROCESSES = 4  # each takes about 200 MB of memory
 
 
-def _each(
-    make: Callable,  # makes something of a film's arguments
-    films: Iterable[tuple],  # the arguments of each film
-) -> Iterable:  # what was made, in the order of the films
-    "What a function makes of each film; of many films, on several processors."
-    films = list(films)
-    processes = min(cpu_count(), _MOST_PROCESSES) if len(films) >= _MANY else 1
+def _make_films(
+    make_film: Callable,  # makes a film of its arguments
+    arguments: list[tuple],  # of each film
+) -> list:  # what was made, in the order of the arguments
+    "Films, many of them on several processors; raises a RuntimeError where memory runs out."
+    is_worth_it = len(arguments) >= _WORTH_PROCESSES
+    processes = min(cpu_count(), _MOST_PROCESSES) if is_worth_it else 1
     parallel = Parallel(n_jobs=processes, return_as="generator")
-    return tqdm(
-        parallel(delayed(make)(*film) for film in films),
-        total=len(films),
+    films = tqdm(
+        parallel(delayed(make_film)(*of_film) for of_film in arguments),
+        total=len(arguments),
         desc="simulating films",
         unit="film",
         file=sys.stdout,
         leave=False,
         ncols=80,
     )
+    try:
+        return list(films)
+    except BrokenProcessPool as fault:
+        raise RuntimeError(
+            f"One of the {processes} processes that make films has died, most likely because "
+            f"memory ran out. Close other programs, or ask for smaller films, or for fewer than "
+            f"{_WORTH_PROCESSES} at a time: these are made without other processes."
+        ) from fault
 
 
 def simulate_films(
@@ -282,15 +304,28 @@ def simulate_films(
     size: int | Iterable[int] = 224,  # pixels of the longer side, or (width, height)
     **overrides: Any,  # of all films' `params`, such as dose=1e5, yaw=10, marks=False
 ) -> list[SimulatedFilm]:  # in the order of the seeds
-    "Films as `simulate_film` makes them; many are made at a time. Raises a ValueError."
-
-    if isinstance(seeds, str) or not isinstance(seeds, Iterable):
+    "Films as `simulate_film` makes them, many at a time; raises a ValueError or RuntimeError."
+    _check_kinds([kind])
+    listed_seeds = _items(seeds)
+    if listed_seeds is None:
         raise ValueError(f"seeds cannot be {seeds!r}: it must be a list of whole numbers.")
+    for seed in listed_seeds:
+        check_seed(seed)
+
+    # Which age a film has is drawn with its seed: here any will do.
+    with_overrides({"age": overrides.get("age")}, overrides)
+
+    # An iterator gives its numbers once, and each film needs them.
+    if isinstance(size, Iterator):
+        size = tuple(size)
+
+    # What is too small for a square film is too small for any.
+    _film_shape(size, aspect=1)
 
     def simulate(seed: int) -> SimulatedFilm:
         return simulate_film(kind, seed, size, **overrides)
 
-    return list(_each(simulate, [(seed,) for seed in seeds]))
+    return _make_films(simulate, [(seed,) for seed in listed_seeds])
 
 # %% ../../nbs/sim/10_films.ipynb #9d776c2b
 class PlannedFilm(NamedTuple):
@@ -352,10 +387,10 @@ def _plan_dataset(
 # %% ../../nbs/sim/10_films.ipynb #2d34b0d3
 def _film_counts(split: str, counts: Iterable[int]) -> list[int]:
     "How many films of each kind a split gets; raises a ValueError if it is not that."
-    given = list(counts) if isinstance(counts, Iterable) else counts
-    is_list = isinstance(given, list) and len(given) <= len(KINDS)
-    if is_list and all(is_whole(number) for number in given):
-        return [int(number) for number in given]
+    numbers = _items(counts)
+    given = counts if numbers is None else numbers
+    if numbers is not None and len(numbers) <= len(KINDS) and all(map(is_whole, numbers)):
+        return [int(number) for number in numbers]
     raise ValueError(
         f"{split} cannot be {given!r}: it must be a list of whole numbers, how many films of each "
         f"kind, such as (33, 32) for 33 chests and 32 abdomens. "
@@ -365,20 +400,20 @@ def _film_counts(split: str, counts: Iterable[int]) -> list[int]:
 
 def _surprises(kinds: Iterable[str]) -> list[str]:
     "The kinds of the loose films; raises a ValueError if they are not kinds, or not different."
-    if isinstance(kinds, str) or not isinstance(kinds, Iterable):
+    listed_kinds = _items(kinds)
+    if listed_kinds is None:
         raise ValueError(
             f"surprises cannot be {kinds!r}: it must be a list of kinds of film, such as "
             f"['elbow', 'hand'], or [] for none."
         )
-    kinds = list(kinds)
-    _check_kinds(kinds)
-    twice = sorted({kind for kind in kinds if kinds.count(kind) > 1})
+    _check_kinds(listed_kinds)
+    twice = sorted({kind for kind in listed_kinds if listed_kinds.count(kind) > 1})
     if twice:
         raise ValueError(
             f"Surprises are named after their kind, so each can be there only once: "
             f"{', '.join(twice)}."
         )
-    return kinds
+    return listed_kinds
 
 # %% ../../nbs/sim/10_films.ipynb #493fa43c
 class _ManifestRow(NamedTuple):
@@ -436,12 +471,12 @@ def write_films(
     dest: Path | str,  # folder to make: new, or empty
     plan: Iterable[PlannedFilm],  # the films, each with its path in the folder
 ) -> Path:  # the folder; its manifest.csv has path, kind, seed, parameters and sha256 of each film
-    "Make films and write them into a new folder, all or none; raises a ValueError."
+    "Make films and write them into a new folder, all or none; raises ValueError or RuntimeError."
     dest = user_path(dest)
     planned_films = list(plan)
     _check_places([film.path for film in planned_films])
     with new_folder(dest, ValueError) as folder:
-        rows = list(_each(_write_film, [(folder, planned) for planned in planned_films]))
+        rows = _make_films(_write_film, [(folder, planned) for planned in planned_films])
         _write_manifest(folder / "manifest.csv", rows)
     return dest
 
@@ -455,7 +490,7 @@ def simulate_dataset(
     seed: int = 42,  # the same seed makes the same course folder
     flaws: bool = True,  # a duplicate, marks on abdomens only, sizes that give the class away?
 ) -> Path:  # the folder; its manifest.csv has path, kind, seed, parameters and sha256 of each film
-    "A course folder of simulated films; raises a ValueError for what cannot be made."
+    "A course folder of simulated films; raises ValueError for bad input, or RuntimeError."
     check_seed(seed)
     if flaws not in (True, False):
         raise ValueError(f"flaws cannot be {flaws!r}: it must be True or False.")
