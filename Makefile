@@ -17,7 +17,7 @@ help:
 	@echo "make gpu     the course on a GPU and on the processor beside it; skipped without a GPU"
 	@echo "make colab   every lesson with the versions of Google Colab, as if it were opened there; needs Python 3.13 and 7 GB"
 	@echo "make versions the same with those of Kaggle, and with the lowest and the newest on Python 3.11, 3.12 and 3.13; an hour or more"
-	@echo "make bench   speed and memory beside other libraries, as a page in build/bench; a quarter of an hour; COMMIT=… measures another commit, AGAINST=build/bench/….json sets both beside each other, LONG=yes checks 10,000 films"
+	@echo "make bench   speed and memory beside other libraries, as a page in build/bench; twenty minutes or more; COMMIT=… measures another commit, AGAINST=build/bench/….json sets both beside each other, LONG=yes checks 10,000 films"
 	@echo "make fuzz    damaged films of every kind for ten minutes (SECONDS=60: one), until one is neither read nor refused; needs Linux"
 	@echo "make lab     open the lessons in JupyterLab"
 	@echo "make site    the course as web pages in build/site: lessons as they look when they have run, the library, a glossary, help; runs what has changed, a quarter of an hour for all lessons"
