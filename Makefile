@@ -85,8 +85,9 @@ versions: .venv/.ready
 	  $(BIN)/python tools/versions.py $$edition --python $$python --remove || failed=1; \
 	done; done; exit $$failed
 
+export COMMIT AGAINST MEASURED
 bench: .venv/.ready
-	@$(BIN)/python -W ignore tools/bench.py $(if $(COMMIT),--commit "$(COMMIT)") $(if $(AGAINST),--against "$(AGAINST)") $(if $(MEASURED),--measured "$(MEASURED)") $(if $(LONG),--long)
+	@$(BIN)/python -W ignore tools/bench.py $(if $(COMMIT),--commit "$$COMMIT") $(if $(AGAINST),--against "$$AGAINST") $(if $(MEASURED),--measured "$$MEASURED") $(if $(filter-out no,$(LONG)),--long)
 
 # atheris is not among what developers need: it has no wheel for every Python and system.
 SECONDS ?= 600
@@ -131,7 +132,7 @@ weights: .venv/.ready
 	@cd rsna_cls/weights && sha256sum *.safetensors > SHA256SUMS
 
 # What is quoted is measured, in two processes of one thread each. Trainings that are in their CSV are not made again.
-FIRST = beam audit recipe gate folds weights dcmtk effusion
+FIRST = beam audit recipe gate folds weights dcmtk effusion large
 SECOND = shortcuts maps
 MEASURE = for script in $(1); do OMP_NUM_THREADS=1 $(BIN)/python -W ignore experiments/$$script.py || exit 1; done
 numbers: .venv/.ready

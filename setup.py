@@ -13,8 +13,9 @@ here = Path(__file__).parent
 config = ConfigParser(interpolation=None)
 config.read(here / "settings.ini", encoding="utf-8")
 cfg = config["DEFAULT"]
-extras = {name: cfg[f"{name}_requirements"].split() for name in ("dicom", "onnx", "dev")}
-extras["dev"] += extras["dicom"] + extras["onnx"]
+names = ("dicom", "onnx", "accelerate", "dev")
+extras = {name: cfg[f"{name}_requirements"].split() for name in names}
+extras["dev"] += extras["dicom"] + extras["onnx"] + extras["accelerate"]
 
 url = cfg["git_url"]
 is_published = "/-address-not-set-/" not in url  # else the package says of no place that it is ours
@@ -77,6 +78,9 @@ setup(
     cmdclass={"build_py": WithFilms},
     install_requires=cfg["requirements"].split(),
     extras_require=extras,
-    entry_points={"nbdev": ["rsna_cls=rsna_cls._modidx:d"]},
+    entry_points={
+        "nbdev": ["rsna_cls=rsna_cls._modidx:d"],
+        "console_scripts": cfg["console_scripts"].split(),
+    },
     zip_safe=False,
 )

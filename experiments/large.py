@@ -2,15 +2,16 @@
 
     python experiments/large.py
 
-Index and audit: folders of small films that are all different, of one size and without borders,
-each measured in a process of its own. (Films of many sizes, as when each is cut by its collimator,
-take longer: those of similar sizes are compared in pairs.) Speed: processor time of the audit and
-of CleanVision, once each, on simulated films of 384 px, of which 2,000 are drawn and the others are
-these, turned and moved a little. Faults: what the two find of what was planted into a folder, some
-of which CleanVision does not ask about; and what they say of films without a fault, where a find
-that hangs on marks, or on the simulator's films being grey, is not counted. Two hours on one core,
-most of it for drawing films, which are kept in build/experiments/large_films, and for the largest
-folders. It needs 2 GB of disk meanwhile.
+Index and audit: folders of small films that are all different and have no borders, of one size; a
+second audit is of larger ones that were each cut to a size of its own, so that those of the smaller
+folders may be panels of one figure (and of the larger ones too many share a side for that). Each is
+measured in a process of its own. Speed: processor time of the audit and of CleanVision, in
+turn, three times, on simulated films of 384 px, of which 2,000 are drawn and the others are these,
+turned and moved a little. Faults: what the two find of what was planted into a folder, and what
+they say of films without a fault, where a find that hangs on marks, or on the simulator's films
+being grey, is not counted. Two hours on one core, most of it for drawing films, which are kept in
+build/experiments/large_films, and for the largest folders. It needs 2 GB of disk meanwhile. The
+figure is nbs/images/large.png; `--draw` alone draws it anew.
 """
 
 import io
@@ -21,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,31 +30,38 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
-from common import CLASSES, TRIALS, Question, Table, made, quiet, say
+from common import CLASSES, HERE, RESULTS, TRIALS, Question, Table, made, quiet, say
 from rsna_cls import load_film, simulate_film
+from rsna_cls.figure import new_figure, picture
 
-INDEX, AUDIT, SPEED, FAULTS = "index", "audit", "speed", "faults"
+FIGURE = HERE.parent / "nbs/images/large.png"
+INDEX, AUDIT, AUDIT_CUT, SPEED, FAULTS = "index", "audit", "audit, cut", "speed", "faults"
 OURS, PEER = "audit", "CleanVision"
 SMALL_FILMS = (1_000, 3_000, 10_000, 30_000, 100_000)  # in the folders of index and audit
 SMALL_SIZE = (96, 80)  # px
+CUT_SIDES = (100, 500)  # px: of films that have a size of their own
+CUT_FILMS = 10_000  # in a folder of these at most: more share their sides with too many
 LARGE_FILMS = (2_000, 10_000)  # in those of both tools
 LARGE_SIZE = 384  # px, of the longer side
 DRAWN = 2_000  # of these films
 FIRST_SEED = 6_000_000
 FILMS = TRIALS / "large_films"
 PARTS = ("train", "train", "train", "val", "test")  # in turn
+ROUNDS = 3  # of two tools that are compared
 
 
 class Run(NamedTuple):
     "What one process took for one folder."
 
-    task: str  # index, audit, speed
+    task: str  # index; audit; audit, cut; speed
     tool: str  # audit (this library) or CleanVision
     n: int  # films in the folder
+    round: int  # from 1
     cpu: float  # seconds of a processor, after the imports
     seconds: float  # that passed
     bare: float  # memory after the imports (MB)
     peak: float  # memory at most (MB)
+    unsought: int  # films of which an audit sought no panels: too many share a side with them
     made: str
 
 
@@ -66,12 +75,16 @@ class Found(NamedTuple):
     made: str
 
 
-RUNS = Table("large", Run, key=("task", "tool", "n"))
+RUNS = Table("large", Run, key=("task", "tool", "n", "round"))
 FOUND = Table("audit_peers", Found, key=("fault", "tool"))
 TABLES = (RUNS, FOUND)
 QUESTION = Question(
     __doc__,
-    which=dict(tasks=[INDEX, AUDIT, SPEED, FAULTS], n=[*SMALL_FILMS], films=[*LARGE_FILMS]),
+    which=dict(
+        tasks=[INDEX, AUDIT, AUDIT_CUT, SPEED, FAULTS],
+        n=[*SMALL_FILMS],
+        films=[*LARGE_FILMS],
+    ),
 )
 
 
@@ -84,12 +97,13 @@ def save(film: Image.Image, place: Path) -> None:
     film.save(place, quality=92)  # a PNG takes no notice of it
 
 
-def write_small_films(n: int, home: Path) -> None:
-    "A course folder of small films without a meaning, five of each patient."
+def write_small_films(n: int, home: Path, is_cut: bool = False) -> None:
+    "A course folder of small films without a meaning, five of each patient; perhaps cut by hand."
     rng = np.random.default_rng(0)
     for i in range(n):
         coarse = rng.integers(0, 256, (10, 12), dtype=np.uint8)
-        film = Image.fromarray(coarse).resize(SMALL_SIZE, Image.Resampling.BICUBIC)
+        size = tuple(map(int, rng.integers(*CUT_SIDES, 2))) if is_cut else SMALL_SIZE
+        film = Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
         patient = f"patient{i // 10}"
         save(film, home / PARTS[i // 10 % 5] / CLASSES[i % 2] / patient / f"{i}.png")
 
@@ -136,7 +150,7 @@ def write_large_films(n: int, home: Path) -> None:
 # --- time and memory ------------------------------------------------------------------------------
 
 MEASURED = """
-import contextlib, io, json, resource, sys, time
+import contextlib, io, json, re, resource, sys, time
 
 def cpu():
     both = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
@@ -150,15 +164,18 @@ def peak():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 IMPORTS
+unsought = 0
 bare, before, start = peak(), cpu(), time.monotonic()
 with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
     TASK
-taken = time.monotonic() - start
-print(json.dumps(dict(cpu=cpu() - before, seconds=taken, bare=bare, peak=peak())))
+taken, cpu_taken, most = time.monotonic() - start, cpu() - before, peak()
+AFTER
+print(json.dumps(dict(cpu=cpu_taken, seconds=taken, bare=bare, peak=most, unsought=unsought)))
 """
 IMPORTS = {
     (INDEX, OURS): "from rsna_cls import Course",
     (AUDIT, OURS): "from rsna_cls.audit import audit",
+    (AUDIT_CUT, OURS): "from rsna_cls.audit import audit",
     (SPEED, OURS): "from rsna_cls.audit import audit",
     (SPEED, PEER): "from cleanvision import Imagelab",
 }
@@ -166,16 +183,23 @@ WORK = {
     (INDEX, OURS): (
         "course = Course(sys.argv[1]); labels = [course.label(film) for film in course.films()]"
     ),
-    (AUDIT, OURS): "audit(sys.argv[1])",
-    (SPEED, OURS): "audit(sys.argv[1])",
+    (AUDIT, OURS): "table = audit(sys.argv[1])",
+    (AUDIT_CUT, OURS): "table = audit(sys.argv[1])",
+    (SPEED, OURS): "table = audit(sys.argv[1])",
     (SPEED, PEER): "Imagelab(data_path=sys.argv[1]).find_issues(n_jobs=1)",
 }
+COUNT_UNSOUGHT = """
+for detail in table.loc[table["finding"] == "same source not sought", "detail"]:
+    unsought = int(re.match("[0-9]+", detail)[0])
+"""
 ONE_THREAD = dict(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
 
-def measure(task: str, tool: str, n: int, home: Path) -> Run:
+def measure(task: str, tool: str, n: int, number: int, home: Path) -> Run:
     "Time and memory of a task in a process of its own."
     program = MEASURED.replace("IMPORTS", IMPORTS[task, tool]).replace("TASK", WORK[task, tool])
+    is_audit = task != INDEX and tool == OURS
+    program = program.replace("AFTER", COUNT_UNSOUGHT if is_audit else "")
     told = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", program, str(home)],
         env=os.environ | ONE_THREAD,
@@ -184,7 +208,7 @@ def measure(task: str, tool: str, n: int, home: Path) -> Run:
         encoding="utf-8",
         check=True,
     )
-    run = Run(task, tool, n, **json.loads(told.stdout.splitlines()[-1]), made=made())
+    run = Run(task, tool, n, number, **json.loads(told.stdout.splitlines()[-1]), made=made())
     say(f"{task}, {tool}, {n:,} films: {run.cpu:.1f} s, {run.bare:.0f} to {run.peak:.0f} MB")
     return run
 
@@ -194,15 +218,19 @@ def measure_missing(
     pairs: Sequence[tuple[str, str]],  # tasks and tools
     n: int,
     write: Callable[[int, Path], None],  # makes the folder
+    rounds: int = 1,
 ) -> None:
     "Measure what is not in the CSV yet, on one folder of films."
-    missing = [pair for pair in pairs if (*pair, n) not in RUNS.done(to)]
+    done = RUNS.done(to)
+    # One run alone may be of a slow minute: tools that are compared take turns.
+    keys = [(*pair, n, number) for number in range(1, rounds + 1) for pair in pairs]
+    missing = [key for key in keys if key not in done]
     if not missing:
         return
     with tempfile.TemporaryDirectory() as home:
         write(n, Path(home))
-        # One run alone may be of a slow minute: tools that are compared are measured together.
-        RUNS.keep(to, [measure(*pair, n, Path(home)) for pair in missing])
+        for key in missing:
+            RUNS.keep(to, [measure(*key, Path(home))])
 
 
 # --- faults ---------------------------------------------------------------------------------------
@@ -246,7 +274,7 @@ class Fault(NamedTuple):
 
     change: Change
     ours: set[str]  # findings
-    peers: set[str]  # CleanVision's kinds of issue
+    peers: set[str]  # CleanVision's kinds of issue; none where it does not ask
     is_copy: bool = False  # beside the film itself: found, where both are named together
     n: int = PLANTED  # in how many films
 
@@ -387,10 +415,17 @@ def count_faults(home: Path) -> Iterator[Found]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     "The command line."
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if "--draw" in arguments:
+        draw(RUNS.frame(RESULTS), FIGURE)
+        return
     given = QUESTION.options(arguments)
     for n in given.n:
         tasks = [(task, OURS) for task in (INDEX, AUDIT) if task in given.tasks]
         measure_missing(given.to, tasks, n, write_small_films)
+        if AUDIT_CUT in given.tasks and n <= CUT_FILMS:
+            write_cut = partial(write_small_films, is_cut=True)
+            measure_missing(given.to, [(AUDIT_CUT, OURS)], n, write_cut)
     if FAULTS in given.tasks:
         with tempfile.TemporaryDirectory() as home:
             with quiet():
@@ -399,7 +434,38 @@ def main(arguments: Sequence[str] | None = None) -> None:
         say("faults: done")
     if SPEED in given.tasks:
         for n in given.films:
-            measure_missing(given.to, [(SPEED, OURS), (SPEED, PEER)], n, write_large_films)
+            tools = [(SPEED, OURS), (SPEED, PEER)]
+            measure_missing(given.to, tools, n, write_large_films, ROUNDS)
+    if RUNS.file(given.to).exists():
+        to = FIGURE if given.to == RESULTS else given.to / FIGURE.name
+        draw(RUNS.frame(given.to), to)
+
+
+# --- the figure -----------------------------------------------------------------------------------
+
+LINES = {  # colour, marker and words
+    AUDIT_CUT: ("tab:red", "^", "audit, each film of its own size"),
+    AUDIT: ("tab:blue", "o", "audit, films of one size"),
+    INDEX: ("0.4", "s", "list of the films"),
+}
+PANELS = {"cpu": "processor time (s)", "peak": "memory at most (MB)"}
+
+
+def draw(runs: pd.DataFrame, to: Path) -> None:
+    "Processor time and memory against the number of films."
+    fig, axs = new_figure(1, len(PANELS), (3.4, 3.0))
+    for ax, (column, title) in zip(axs.flat, PANELS.items(), strict=True):
+        for task, (colour, marker, words) in LINES.items():
+            line = runs[runs["task"] == task].sort_values("n")
+            ax.plot(line["n"], line[column], color=colour, marker=marker, markersize=4, label=words)
+        ax.set(xscale="log", yscale="log", xlabel="films", title=title)
+        ax.set_xticks([*SMALL_FILMS], [f"{n // 1000:,}k" for n in SMALL_FILMS])
+        ax.yaxis.set_major_formatter("{x:,g}")
+        ax.minorticks_off()
+        ax.grid(color="0.9")
+    lines, names = axs.flat[0].get_legend_handles_labels()
+    fig.legend(lines, names, loc="outside lower center", ncols=2, frameon=False)
+    to.write_bytes(picture(fig, "").png)
 
 
 # --- what is quoted -------------------------------------------------------------------------------
@@ -412,25 +478,32 @@ def tables(folder: Path) -> dict[str, str]:
 
 def numbers(folder: Path) -> dict[str, str]:
     "What sentences quote."
-    runs = RUNS.frame(folder).set_index(["task", "tool", "n"])
-    found = {}
-    for task in (INDEX, AUDIT):
-        n = runs.loc[task, OURS].index.max()
-        run = runs.loc[task, OURS, n]
-        found |= {
-            f"{task}_n": f"{n:,}",
-            f"{task}_seconds": f"{run['cpu']:,.0f}",
-            f"{task}_megabytes": f"{run['peak']:,.0f}",
-        }
-    speed = runs.loc[SPEED]["cpu"].unstack("tool")
-    for n, cpu in speed.iterrows():
-        found[f"ratio_{n}"] = f"{cpu[OURS] / cpu[PEER]:.2f}"
-    counts = pd.DataFrame(FOUND.read(folder)).set_index(["fault", "tool"])["found"].unstack()
+    runs = RUNS.frame(folder)
+    largest = runs[runs["n"] == max(SMALL_FILMS)].set_index("task")
+    found = {"n": f"{max(SMALL_FILMS):,}", "many": f"{max(LARGE_FILMS):,}"}
+    for task, name in ((INDEX, "index"), (AUDIT, "audit")):
+        found[f"{name}_seconds"] = f"{largest.loc[task, 'cpu']:,.0f}"
+        found[f"{name}_megabytes"] = f"{largest.loc[task, 'peak']:,.0f}"
+    speed = runs[runs["task"] == SPEED].pivot(index=["n", "round"], columns="tool", values="cpu")
+    ratios = (speed[OURS] / speed[PEER]).groupby("n")
+    for n, of_rounds in ratios:
+        found[f"ratio_{n}"] = f"{of_rounds.median():.2f}"
+        found[f"ratios_{n}"] = f"{of_rounds.min():.2f}–{of_rounds.max():.2f}"
+    found_by = FOUND.frame(folder)
+    good = found_by[found_by["fault"] == NOTHING]
+    counts = found_by.set_index(["fault", "tool"])["found"].unstack()
     faults = counts.drop(index=NOTHING)
+    # Some faults CleanVision does not ask about: to miss these is no mistake of it.
+    is_asked = [
+        fault in KINDS_OF_FAULT and bool(KINDS_OF_FAULT[fault].peers) for fault in faults.index
+    ]
+    asked = faults[is_asked]
     return found | {
-        "faults": str(len(faults)),
-        "found_by_us": str(int((faults[OURS] > faults[PEER]).sum())),
-        "found_by_peer": str(int((faults[OURS] < faults[PEER]).sum())),
+        "faults_of_both": str(len(asked)),
+        "ours_alone": str(int((faults.loc[~np.array(is_asked), OURS] > 0).sum())),
+        "good": str(good["n"].iloc[0]),
+        "found_by_us": str(int((asked[OURS] > asked[PEER]).sum())),
+        "found_by_peer": str(int((asked[OURS] < asked[PEER]).sum())),
         "false_by_us": str(int(counts.loc[NOTHING, OURS])),
         "false_by_peer": str(int(counts.loc[NOTHING, PEER])),
     }

@@ -95,13 +95,14 @@ def sentences(file: Path = SENTENCES) -> list[Sentence]:
 
 
 def documents(root: Path = ROOT) -> Iterator[Path]:
-    "The files that may quote: notebooks (README.md is made from one), cards, paper, `make try`."
+    "The files that may quote: notebooks (README.md is made from one), cards, pages, `make try`."
     for path in sorted((root / "nbs").rglob("*.ipynb")):
         if ".ipynb_checkpoints" not in path.parts:
             yield path
     yield root / "rsna_cls/weights/README.md"
     yield root / "data/README.md"
     yield root / "docs/paper/paper.md"
+    yield from sorted((root / "docs/site").glob("*.md"))
     yield root / "tools/ready.py"
 
 

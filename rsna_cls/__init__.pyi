@@ -117,8 +117,13 @@ from .saved import read_model as read_model
 from .saved import save_model as save_model
 from .lr import find_lr as find_lr
 from .lr import LRRange as LRRange
+from .finetune import check_fine_tuning as check_fine_tuning
+from .finetune import EpochLog as EpochLog
 from .finetune import fine_tune as fine_tune
+from .finetune import Progress as Progress
 from .finetune import show_curves as show_curves
+from .finetune import train_all_layers as train_all_layers
+from .finetune import train_last_layer as train_last_layer
 from .stats import auroc_interval as auroc_interval
 from .stats import difference_interval as difference_interval
 from .stats import mean_interval as mean_interval
@@ -243,5 +248,7 @@ from .final import QUIZ_QUESTIONS as QUIZ_QUESTIONS
 from .final import QuizMarks as QuizMarks
 from .final import QuizQuestion as QuizQuestion
 from .page import save_page as save_page
+from .train import SharedBatches as SharedBatches
+from .train import train as train
 
 __version__: str

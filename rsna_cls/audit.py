@@ -138,6 +138,8 @@ def _folder_findings(survey: Survey) -> Iterator[Finding]:
 # %% ../nbs/21_audit.ipynb #b4000007
 _TINY = 64  # px of the shorter side: less shows no anatomy
 _STRIP = 3  # ratio of the sides from which a film is a strip
+_DARK = 64  # grey that hardly a pixel of a film exceeds which is nearly black
+_LIGHT = 191  # the same the other way round
 _NEGATIVE = -0.35  # correlation with the other films of a class, below which one looks inverted
 _NEGATIVE_NEEDS = 5  # films of a class at least, to say so
 
@@ -182,6 +184,10 @@ def _oddities(
         odd.append(f"it has only {film.width} × {film.height} pixels")
     if not 1 / _STRIP < film.aspect < _STRIP:
         odd.append("it is a narrow strip")
+    if film.brightest < _DARK and not film.is_blank:
+        odd.append(f"it is nearly black: 99 % of its greys are at most {film.brightest} of 255")
+    if film.darkest > _LIGHT and not film.is_blank:
+        odd.append(f"it is nearly white: 99 % of its greys are at least {film.darkest} of 255")
     if class_size >= _NEGATIVE_NEEDS and correlation < _NEGATIVE:
         odd.append(
             f"it looks black for white beside the others of {film.label} "

@@ -396,42 +396,62 @@ def _look_alikes(
     return _plainest(pd.concat(tables, ignore_index=True))
 
 # %% ../nbs/19_copies.ipynb #a9308225
-_SIZE_NEAR = 2  # px to either side that a size may be off and count as the same
-_SIZE_RARE = 6  # films of a size at most, for it to be rare: a figure has few panels
+_SIZE_RARE = 6  # films that may be cut alike, with the film itself: a figure has few panels
 _CUT_EQUAL = 1  # px by which the equal sides of two panels may differ
-_CUT_OTHER = 0.15  # share by which their other sides may
+_CUT_OTHER = 85  # % of the longer one that the shorter of their other sides has at least
+
+
+class _CutAlike(NamedTuple):
+    "For each film those with one side equal and the other nearly."
+
+    # A film of 500 × 400 is cut like those 499, 500 or 501 wide and 340 to 470 high: in the row of
+    # all films by width, then height, these stand in three runs, one for each width.
+
+    row: np.ndarray  # int, shape (n,): the films by that side, and those alike in it by the other
+    starts: np.ndarray  # int, shape (n, 3): where the runs of a film begin in the row
+    ends: np.ndarray  # int, shape (n, 3): before which place they end
+
+    @classmethod
+    def of(
+        cls,
+        sizes: np.ndarray,  # width and height of each film (px), shape (n, 2)
+        side: int,  # that is equal: 0, the width, or 1, the height
+    ) -> "_CutAlike":
+        "The films of a folder that were cut alike; a film is one of its own."
+        equal = sizes[:, side].astype(np.int64)
+        other = sizes[:, 1 - side].astype(np.int64)
+        shortest = -(-other * _CUT_OTHER // 100)
+        longest = other * 100 // _CUT_OTHER
+
+        # Both sides as one number, with room for the longest other side.
+        room = int(longest.max(initial=0)) + 1
+        numbers = equal * room + other
+        row = np.argsort(numbers, kind="stable")
+        # A run for each length that counts as equal.
+        equals = equal[:, None] + np.arange(-_CUT_EQUAL, _CUT_EQUAL + 1)
+        starts = np.searchsorted(numbers[row], equals * room + shortest[:, None])
+        ends = np.searchsorted(numbers[row], equals * room + longest[:, None], side="right")
+        return cls(row, starts, ends)
+
+    def counts(self) -> np.ndarray:  # int, shape (n,)
+        "How many films were cut like each."
+        return (self.ends - self.starts).sum(axis=1)
+
+    def pairs(self) -> Iterator[tuple[int, int]]:  # the smaller index first
+        "The pairs of films that were cut alike."
+        for film in range(len(self.row)):
+            for start, end in zip(self.starts[film], self.ends[film], strict=True):
+                for other in self.row[start:end]:
+                    if film < other:
+                        yield film, int(other)
 
 
 def _is_rare(
     sizes: np.ndarray,  # width and height of each film (px), shape (n, 2)
 ) -> np.ndarray:  # bool, shape (n,)
-    "Whether few films of the folder have about the size of a film."
-    # A size as one number, with room for the sizes near it. Films share sizes: each is asked once.
-    row = int(sizes.max(initial=0)) + 2 * _SIZE_NEAR + 1
-    numbers = sizes[:, 0].astype(np.int64) * row + sizes[:, 1]
-    known, size_of_film, counts = np.unique(numbers, return_inverse=True, return_counts=True)
-    n_near = np.zeros(len(known), int)
-    for right in range(-_SIZE_NEAR, _SIZE_NEAR + 1):
-        for down in range(-_SIZE_NEAR, _SIZE_NEAR + 1):
-            near = known + right * row + down
-            place = np.minimum(np.searchsorted(known, near), len(known) - 1)
-            n_near += np.where(known[place] == near, counts[place], 0)
-    return (n_near <= _SIZE_RARE)[size_of_film]
-
-
-def _with_equal_side(
-    lengths: np.ndarray,  # of a side of each film (px), shape (n,)
-) -> np.ndarray:  # int, shape (pairs, 2), the smaller index first
-    "Pairs of films of which one side is equal, but for a pixel."
-    order = np.argsort(lengths, kind="stable")
-    ranked = lengths[order]
-    # Behind each film of the row the others that are hardly longer.
-    ends = np.searchsorted(ranked, ranked + _CUT_EQUAL, side="right")
-    n_behind = ends - np.arange(len(ranked)) - 1
-    first = np.repeat(np.arange(len(ranked)), n_behind)
-    starts = np.cumsum(n_behind) - n_behind
-    second = first + 1 + np.arange(len(first)) - starts[first]
-    return np.sort(np.stack([order[first], order[second]], axis=1), axis=1)
+    "Whether so few films of the folder were cut like a film that it is no accident."
+    counts = [_CutAlike.of(sizes, side).counts() for side in (0, 1)]
+    return np.maximum(*counts) <= _SIZE_RARE
 
 
 def _cut_alike(
@@ -440,11 +460,8 @@ def _cut_alike(
     "Pairs of films of rare sizes, with one side equal and the other nearly."
     sizes = films[["width", "height"]].to_numpy()
     rare = np.flatnonzero(_is_rare(sizes))
-    pairs = np.concatenate([_with_equal_side(sizes[rare, side]) for side in (0, 1)])
-    pairs = rare[np.unique(pairs, axis=0)]
-    first, second = sizes[pairs[:, 0]], sizes[pairs[:, 1]]
-    both_sides_near = (np.abs(second - first) / first).max(axis=1, initial=0) <= _CUT_OTHER
-    return pairs[both_sides_near]
+    pairs = {pair for side in (0, 1) for pair in _CutAlike.of(sizes[rare], side).pairs()}
+    return rare[np.array(sorted(pairs), int).reshape(-1, 2)]
 
 # %% ../nbs/19_copies.ipynb #52c5250f
 _LEAST_FIT = 0.6  # of two panels (0 to 1), where other films fit even less
@@ -607,7 +624,7 @@ def group_pairs(
 
 
 class Unsought(NamedTuple):
-    "Films of which no panel could be sought, because their size is usual in the folder."
+    "Films of which no panel could be sought, because many others of the folder share a side."
 
     n: int  # of them
     of_films: int  # of the folder
@@ -623,10 +640,13 @@ class Unsought(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f"{self.n} of {self.of_films} films have a usual size, as after resizing: whether they "
-            "are panels of one figure, or of one patient, cannot be told. Ask about the films as "
-            "they came"
+            f"{self.n} of {self.of_films} films share a side with many others, as after resizing "
+            "or in a large folder: whether they are panels of one figure, or of one patient, "
+            "cannot be told. If they were resized, ask about the films as they came"
         )
+
+
+_NEARLY_ALL = 0.9  # share of the films from which a warning says that they were not sought
 
 
 def same_source(
@@ -636,6 +656,6 @@ def same_source(
     survey = Survey.of(path)
     survey.course.say_left_out()
     unsought = Unsought.of(survey)
-    if unsought.n == unsought.of_films:
+    if unsought.n > _NEARLY_ALL * unsought.of_films:
         warnings.warn(str(unsought), stacklevel=2)
     return group_pairs(survey.films["file"], find_pairs(survey))

@@ -455,9 +455,10 @@ def threshold_for(
 
 # %% ../nbs/13_evaluate.ipynb #f08bcbbd
 _MOST_LETTERS = 16  # of a class's name in a figure
+_MOST_LETTERS_LEVEL = 8  # of names that have room beside each other
 
 
-def _draw_confusion(ax: Any, confusion: pd.DataFrame) -> None:
+def _draw_confusion(ax: Any, confusion: pd.DataFrame, films: str) -> None:
     "The confusion matrix as a picture: the more films, the darker the blue."
     counts = confusion.to_numpy()
     # Twice the greatest count would be the darkest blue, so that black figures stay readable.
@@ -472,27 +473,31 @@ def _draw_confusion(ax: Any, confusion: pd.DataFrame) -> None:
         yticklabels=names,
         xlabel="prediction",
         ylabel="truth",
-        title="films",
+        title=f"{counts.sum():,} {plain_text(films, 30)}",
     )
+    if max(map(len, names)) > _MOST_LETTERS_LEVEL:
+        for label in ax.get_xticklabels():
+            label.set(rotation=25, horizontalalignment="right", rotation_mode="anchor")
 
 
 def _draw_roc(ax: Any, roc: pd.DataFrame, auroc: pd.Series) -> None:
     "The ROC curve, with its area in the title; the dotted diagonal is what guessing gives."
     ax.plot([0, 1], [0, 1], ":", color="0.6")
     ax.plot(roc["fpr"], roc["tpr"], "o-", ms=3, clip_on=False)
-    interval = f"({auroc['low']:.2f} to {auroc['high']:.2f}, n = {auroc['n']})"
+    interval = f"95 % interval {auroc['low']:.2f} to {auroc['high']:.2f}"
     ax.set(
         xlabel="1 – specificity",
         ylabel="sensitivity",
         xlim=(0, 1),
         ylim=(0, 1),
         aspect="equal",
-        title=f"{plain_text(auroc['measure'], 30)}: {auroc['value']:.2f}\n{interval}",
+        title=f"{plain_text(auroc['measure'], 24)}: {auroc['value']:.2f}\n{interval}",
     )
 
 
 def show_scores(
     scores: Score,  # from `score`
+    films: str = "films",  # what they are called, such as 'test films'
 ) -> Picture:  # confusion matrix, and ROC curve with its area
     "The confusion matrix beside the ROC curve; raises ValueError for what is no `Score`."
     if not isinstance(scores, Score):
@@ -503,7 +508,7 @@ def show_scores(
     auroc = scores.table.iloc[-1]
     fig, axs = new_figure(1, 2, size=(3.4, 3.2))
     left, right = axs[0]
-    _draw_confusion(left, confusion)
+    _draw_confusion(left, confusion, films)
     _draw_roc(right, scores.roc, auroc)
 
     counts = []
@@ -512,7 +517,7 @@ def show_scores(
             counts.append(f"{truth} called {prediction}: {confusion.loc[truth, prediction]}")
     return picture(
         fig,
-        f"Confusion matrix: {'; '.join(counts)}. "
+        f"Confusion matrix of {films}: {'; '.join(counts)}. "
         f"ROC curve: {auroc['measure']} {auroc['value']:.2f}, "
         f"95 % interval {auroc['low']:.2f} to {auroc['high']:.2f}.",
     )

@@ -87,7 +87,7 @@ _WEIGHTS = Path(str(resources.files("rsna_cls"))) / "weights"
 EMBEDDED_WEIGHTS = {  # what they are called → safetensors file
     name: _WEIGHTS / f"resnet18_{name}.safetensors" for name in ("simulated", "other_films")
 }
-_CHOICES = "'simulated', 'other_films', 'imagenet', None, or a safetensors file"
+_CHOICES = "'simulated', 'other_films', 'imagenet', 'random', or a safetensors file"
 
 
 _CHECKSUMS = "SHA256SUMS"  # the file beside the embedded weights, as `sha256sum` writes it
@@ -358,7 +358,7 @@ def _begin_training(
 ) -> Counter[str] | None:  # its training films, see `film_lines`
     "Write down that training goes on."
     record = learn.training_record
-    record.is_known = record.holds_for(weights_digest(learn.model.state_dict()))
+    record.is_known = record.holds_for(weights_digest(unwrapped(learn.model).state_dict()))
     record.weights = None
     return film_lines(learn.dls.train_ds)
 
@@ -367,7 +367,7 @@ def _end_training(
     learn: Learner,  # with a record
 ) -> None:
     "Write down which weights the record is true of."
-    learn.training_record.weights = weights_digest(learn.model.state_dict())
+    learn.training_record.weights = weights_digest(unwrapped(learn.model).state_dict())
 
 
 @contextmanager

@@ -115,7 +115,11 @@ def _packed_weights(
     # Low bytes are as good as random, and high bytes are mostly 0 or −1: apart they pack better.
     two_bytes = np.concatenate(numbers).view(np.uint8).reshape(-1, 2)
     parts = [two_bytes[:, 0], two_bytes[:, 1], np.concatenate(steps), np.concatenate(biases)]
-    return b"".join(np.ascontiguousarray(part).tobytes() for part in parts)
+    data = b"".join(np.ascontiguousarray(part).tobytes() for part in parts)
+    # Repeated bytes, and how often each is there, are all that can be used: zlib's search for
+    # longer patterns finds none in low bytes and loses itself in high ones, for half a minute.
+    packing = zlib.compressobj(level=9, strategy=zlib.Z_RLE)
+    return packing.compress(data) + packing.flush()
 
 # %% ../nbs/31_page.ipynb #3bf66f9c
 _FIRST_LETTER = 0x3400
@@ -308,11 +312,9 @@ def _part(name: str) -> bytes:
 
 def _block(
     name: str,  # by which the page finds it
-    data: bytes,
-    is_packed: bool = False,  # already, by zlib
+    packed: bytes,  # by zlib
 ) -> str:  # HTML
     "Bytes as a part of the page that is no markup."
-    packed = data if is_packed else zlib.compress(data, 9)
     letters = _letters(packed)
     return f'<script type="text/plain" id="{name}" data-length="{len(packed)}">{letters}</script>'
 
@@ -345,8 +347,8 @@ def _blocks(
     "All that a page needs to answer."
     body = copy.deepcopy(learn.model[0]).cpu().float().eval()
     blocks = [
-        _block("graph", _part("body.onnx")),
-        _block("program", _part("onnxruntime.wasm.z"), is_packed=True),
+        _block("graph", zlib.compress(_part("body.onnx"), 9)),
+        _block("program", _part("onnxruntime.wasm.z")),
         _block("weights", _packed_weights(body, _OF_LEARNER)),
     ]
     if gate is not None:
@@ -354,8 +356,8 @@ def _blocks(
         if not _is_embedded(body):  # or else one network does for both
             blocks.append(_gate_weights())
         blocks += [
-            _block("gate-known", parts.known.astype("<f2").tobytes()),
-            _block("gate-others", parts.others.astype("<f2").tobytes()),
+            _block("gate-known", zlib.compress(parts.known.astype("<f2").tobytes(), 9)),
+            _block("gate-others", zlib.compress(parts.others.astype("<f2").tobytes(), 9)),
         ]
     return blocks
 

@@ -303,15 +303,29 @@ def _border(
     return 1.0
 
 # %% ../nbs/18_survey.ipynb #a5e10001
-def _spread(
-    film: Image.Image,  # as `load_film` returns it
-) -> float:  # greys
-    "The standard deviation of a film's greys, from their histogram."
-    counts = np.array(film.histogram())
-    greys = np.arange(len(counts))
-    n = counts.sum()
-    mean = (greys * counts).sum() / n
-    return float(np.sqrt(((greys - mean) ** 2 * counts).sum() / n))
+_EXTREME = 0.01  # share of the pixels that may be darker than the darkest grey, or brighter
+
+
+class _Greys(NamedTuple):
+    "The greys of a film, without their places (0 to 255)."
+
+    spread: float  # their standard deviation
+    darkest: int  # but for a hundredth of the pixels
+    brightest: int  # the same
+
+    @classmethod
+    def of(
+        cls,
+        film: Image.Image,  # as `load_film` returns it
+    ) -> "_Greys":
+        "What the histogram of a film tells."
+        counts = np.array(film.histogram())
+        greys = np.arange(len(counts))
+        n = counts.sum()
+        mean = (greys * counts).sum() / n
+        spread = float(np.sqrt(((greys - mean) ** 2 * counts).sum() / n))
+        darkest, brightest = np.searchsorted(counts.cumsum(), [_EXTREME * n, (1 - _EXTREME) * n])
+        return cls(spread, int(darkest), int(brightest))
 
 
 def _laplacian(
@@ -363,13 +377,16 @@ def _film_facts(
     "What a film is like, as a picture."
     pixels = np.asarray(film)
     height, width = pixels.shape
-    spread = max(_spread(film), 1e-6)
+    greys = _Greys.of(film)
+    spread = max(greys.spread, 1e-6)
     outermost = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     return dict(
         width=width,  # px
         height=height,  # px
         aspect=width / height,
         spread=spread,  # standard deviation of the greys
+        darkest=greys.darkest,  # grey (0 to 255)
+        brightest=greys.brightest,  # the same
         is_blank=spread < _BLANK,
         sharpness=_spread_of_detail(pixels) / spread,
         top=_border(pixels),
@@ -548,9 +565,8 @@ def _read_unless_large(
 
 def _read_all(
     files: Sequence[Path],
-) -> list[_Record | str]:  # of each: its record, or why there is none
-    "The records of films, while a bar shows how far it is."
-    of_file: dict[Path, _Record | str] = {}
+) -> Iterator[tuple[int, _Record | str]]:  # number of a file; its record, or why there is none
+    "The records of films, large ones last, while a bar shows how far it is."
     large = []
     bar = tqdm(
         total=len(files),
@@ -563,17 +579,33 @@ def _read_all(
     with bar, ThreadPoolExecutor(_FILMS_AT_ONCE) as pool:
         for start in range(0, len(files), _FILMS_WAITING):
             some = files[start : start + _FILMS_WAITING]
-            for file, record in zip(some, pool.map(_read_unless_large, some), strict=True):
+            for number, record in enumerate(pool.map(_read_unless_large, some), start):
                 if record is None:
-                    large.append(file)
+                    large.append(number)
                 else:
-                    of_file[file] = record
+                    yield number, record
                     bar.update()
         # In this thread: what others have taken for large films would stay with them.
-        for file in large:
-            of_file[file] = _read(file)
+        for number in large:
+            yield number, _read(files[number])
             bar.update()
-    return [of_file[file] for file in files]
+
+
+def _records_and_squares(
+    files: Sequence[Path],
+) -> tuple[list[_Record | str], np.ndarray]:  # of each file, and uint8, shape (files, 64, 64)
+    "All records, and one array of which their squares are parts."
+    # What is kept is copied at once. A record that stayed where it was made, among the pixels of
+    # its film, would keep the memory of these from being used again as a whole.
+    squares = np.empty((len(files), *reversed(_SMALL)), np.uint8)
+    records: list[_Record | str] = [""] * len(files)
+    for number, record in _read_all(files):
+        if not isinstance(record, str):
+            squares[number] = record.square
+            inner = [part._replace(square=part.square.copy()) for part in record.inner]
+            record = record._replace(square=squares[number], inner=inner)
+        records[number] = record
+    return records, squares
 
 # %% ../nbs/18_survey.ipynb #b1000010
 @dataclass
@@ -594,10 +626,8 @@ class Survey:
         "Read the films of a course folder, each once; raises `BadFolder`."
         course = Course(path, needs=())
         files = course.films()
-        records = _read_all(files)
-        n_films = sum(not isinstance(record, str) for record in records)
+        records, squares = _records_and_squares(files)
         columns: dict[str, list] = {}
-        squares = np.empty((n_films, *reversed(_SMALL)), np.uint8)
         inner: list[list[InnerPicture]] = []
         unreadable = []
         for number, file in enumerate(files):
@@ -611,9 +641,9 @@ class Survey:
                 continue
             for name, value in (row | record.facts).items():
                 columns.setdefault(name, []).append(value)
-            squares[len(inner)] = record.square
+            squares[len(inner)] = record.square  # what is no film leaves no gap
             inner.append(record.inner)
-        if not n_films:
+        if not inner:
             first = unreadable[0]
             raise BadFolder(
                 f"{course.path.absolute()}: none of its {len(files)} films can be read; "
@@ -622,7 +652,7 @@ class Survey:
         return cls(
             course=course,
             films=pd.DataFrame(columns),
-            squares=squares,
+            squares=squares[: len(inner)],
             inner=inner,
             unreadable=pd.DataFrame(unreadable, columns=["file", "split", "label", "reason"]),
         )

@@ -118,6 +118,10 @@ def test_unreadable_odd_and_missing(tmp_path):
     Image.new("L", (200, 200), 90).save(path / "train/b/blank.png")
     texture(np.random.default_rng(5), (40, 44)).save(path / "train/b/tiny.png")
     texture(np.random.default_rng(6), (80, 400)).save(path / "train/b/strip.png")
+    film = texture(np.random.default_rng(7), (200, 200))
+    film.point(lambda grey: grey // 8).save(path / "train/b/dark.png")
+    other = texture(np.random.default_rng(8), (200, 200))
+    other.point(lambda grey: 225 + grey // 9).save(path / "train/b/light.png")
     shutil.rmtree(path / "val/b")
     table = audit(path)
 
@@ -136,10 +140,14 @@ def test_unreadable_odd_and_missing(tmp_path):
         "train/b/blank.png",
         "train/b/tiny.png",
         "train/b/strip.png",
+        "train/b/dark.png",
+        "train/b/light.png",
     }
     assert "blank" in odd["train/a/blank.png"]
     assert "44 × 40" in odd["train/b/tiny.png"]
     assert "strip" in odd["train/b/strip.png"]
+    assert "nearly black" in odd["train/b/dark.png"]
+    assert "nearly white" in odd["train/b/light.png"]
     assert not len(rows(table, "same pixels"))  # all blank films are alike
 
     assert severities(table, "class balance") == ["high"]
@@ -243,7 +251,7 @@ def test_what_is_left_out_is_told(tmp_path):
     assert "notes.txt" in rows(table, "left out")["detail"].iloc[0]
 
 
-@pytest.mark.filterwarnings("ignore:.*films have a usual size")
+@pytest.mark.filterwarnings("ignore:.*films share a side")
 @pytest.mark.parametrize("function", [duplicates, shortcuts, same_source])
 def test_what_is_left_out_is_printed(tmp_path, capsys, function):
     path = write(tmp_path, n=4)

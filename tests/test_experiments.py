@@ -659,15 +659,19 @@ def made_up_audit(folder):
 
 def made_up_large(folder):
     rows = []
-    for task in (large.INDEX, large.AUDIT):
+    for task in (large.INDEX, large.AUDIT, large.AUDIT_CUT):
         for n in large.SMALL_FILMS:
-            rows.append(large.Run(task, large.OURS, n, n / 9000, n / 8000, 90.0, 123.0, MADE))
+            rows.append(large.Run(task, large.OURS, n, 1, n / 9000, n / 8000, 90.0, 123.0, 7, MADE))
     for tool in (large.OURS, large.PEER):
         for n in large.LARGE_FILMS:
-            rows.append(large.Run(large.SPEED, tool, n, n / 99, n / 88, 90.0, 234.0, MADE))
+            for number in range(1, large.ROUNDS + 1):
+                cpu = n * number if tool == large.OURS else n
+                rows.append(
+                    large.Run(large.SPEED, tool, n, number, cpu, n / 9, 90.0, 234.0, 7, MADE)
+                )
     large.RUNS.keep(folder, rows)
     found = []
-    for fault, by_us in (("dark", 3), (large.NOTHING, 1)):
+    for fault, by_us in (("dark", 3), (large.UNREADABLE, 9), (large.NOTHING, 1)):
         found.append(large.Found(fault, large.OURS, by_us, 10, MADE))
         found.append(large.Found(fault, large.PEER, 4, 10, MADE))
     large.FOUND.keep(folder, found)
@@ -675,14 +679,20 @@ def made_up_large(folder):
 
 def test_the_numbers_of_large_folders(made_up):
     found = large.numbers(made_up)
-    assert (found["index_n"], found["index_seconds"], found["index_megabytes"]) == (
+    assert (found["n"], found["index_seconds"], found["audit_megabytes"]) == (
         "100,000",
         "11",
         "123",
     )
-    assert found["ratio_2000"] == "1.00"
-    assert (found["faults"], found["found_by_us"], found["found_by_peer"]) == ("1", "0", "1")
+    assert (found["ratio_2000"], found["ratios_2000"]) == ("2.00", "1.00–3.00")
+    assert (found["faults_of_both"], found["ours_alone"], found["good"]) == ("1", "1", "10")
+    assert (found["found_by_us"], found["found_by_peer"]) == ("0", "1")
     assert (found["false_by_us"], found["false_by_peer"]) == ("1", "4")
+
+
+def test_the_figure_of_large_folders(made_up, tmp_path):
+    large.draw(large.RUNS.frame(made_up), tmp_path / "large.png")
+    assert min(Image.open(tmp_path / "large.png").size) > 300
 
 
 def made_up_beam(folder):

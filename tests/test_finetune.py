@@ -9,6 +9,7 @@ import pytest
 import torch
 from fastai.vision.all import (
     Brightness,
+    Callback,
     accuracy,
     minimum,
     no_random,
@@ -231,3 +232,14 @@ def test_the_last_layer_finds_its_optimum_from_every_start(learn):
         layer = torch.nn.Linear(512, 2)
         ends.append(finetune._converge(learn, layer, films, films)[-1].train_loss)
     assert max(ends) < 1.05 * min(ends)
+
+
+def test_a_training_that_fails_leaves_no_bar(learn):
+    class Failing(Callback):
+        def after_batch(self):
+            raise RuntimeError("of a callback")
+
+    log = finetune.EpochLog()
+    with pytest.raises(RuntimeError, match="of a callback"):
+        finetune.train_all_layers(learn, 1, 3e-3, 0, log, [Failing()])
+    assert log.bar.disable  # as tqdm marks a bar that is closed

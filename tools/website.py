@@ -167,6 +167,7 @@ def all_sections(address: Address) -> dict[str, list[Page]]:
             page_of("troubleshooting", "docs/site/troubleshooting.md"),
             page_of("support", ".github/SUPPORT.md", "Ask for help"),
             page_of("kit", "docs/site/kit.md"),
+            page_of("train", "docs/site/train.md"),
             page_of("cite", "docs/site/cite.md"),
         ],
         "The library": library_pages(),

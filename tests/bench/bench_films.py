@@ -1,9 +1,10 @@
 "A large course folder for `make bench` to check: films of today's simulator, kept in build."
 
 import hashlib
-import multiprocessing
 import shutil
 from pathlib import Path
+
+from joblib import Parallel, delayed
 
 HERE = Path(__file__).resolve().parents[2]
 SPLITS = {"train": 0.8, "val": 0.15, "test": 0.05}
@@ -11,13 +12,12 @@ LABELS = ("abd", "chest")
 SIDE = 320  # px of a film's longer side; it is simulated with fewer, which takes less time
 
 
-def write_film(job: tuple[str, int, str]) -> None:
+def write_film(label: str, seed: int, file: str) -> None:
     "Simulate a film, and write it."
     from PIL import Image
 
     from rsna_cls import simulate_film
 
-    label, seed, file = job
     film = simulate_film(label, seed, size=96).image
     scale = SIDE / max(film.size)
     size = round(film.width * scale), round(film.height * scale)
@@ -42,10 +42,11 @@ def large_course(n: int, folder: Path) -> Path:
             below.mkdir(parents=True)
             for number in range(round(n * share / len(LABELS))):
                 jobs.append((label, len(jobs), str(below / f"{number:05}.png")))
-    with multiprocessing.get_context("spawn").Pool() as pool:
-        for done, _ in enumerate(pool.imap_unordered(write_film, jobs, chunksize=8), 1):
-            if done % 500 == 0:
-                print(f"  {done} of {n}", flush=True)
+    on_all_processors = Parallel(n_jobs=-1, return_as="generator_unordered")
+    written = on_all_processors(delayed(write_film)(*job) for job in jobs)
+    for done, _ in enumerate(written, 1):
+        if done % 500 == 0:
+            print(f"  {done} of {n}", flush=True)
     return unfinished.rename(course)
 
 
