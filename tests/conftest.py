@@ -9,6 +9,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 from contextlib import suppress
@@ -21,6 +22,11 @@ import pytest
 from PIL import Image
 
 HERE = Path(__file__).resolve().parents[1]
+
+# Whoever starts the tests in the background lets them, and the programs that they start, ignore
+# Ctrl + C; some tests want to know what becomes of it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if os.environ.get("RSNA_CLS_DATA"):  # a relative path means one from where the tests were started
     os.environ["RSNA_CLS_DATA"] = str(Path(os.environ["RSNA_CLS_DATA"]).expanduser().resolve())
