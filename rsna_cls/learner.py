@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['EMBEDDED_WEIGHTS', 'NO_NUMBERS', 'BadModel', 'read_tensors', 'tensors_of', 'pretrained_resnet18', 'weights_digest',
-           'film_lines', 'film_size', 'TrainingRecord', 'recorded_training', 'check_classes', 'check_learner',
-           'check_trainable', 'build_learner', 'film_learner', 'embedded_learner', 'unwrapped', 'sole_use',
+           'unwrapped', 'film_lines', 'film_size', 'TrainingRecord', 'recorded_training', 'check_classes',
+           'check_learner', 'check_trainable', 'build_learner', 'film_learner', 'embedded_learner', 'sole_use',
            'evaluation_mode', 'as_written', 'FilmAnswers', 'film_answers', 'of_both_classes', 'judges_each_class',
            'network_batches', 'features']
 
@@ -266,6 +266,27 @@ def weights_digest(
         plain = tensor.detach().cpu().contiguous().flatten()
         digest.update(plain.view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+# %% ../nbs/08_learner.ipynb #d4000001
+def unwrapped(
+    model: nn.Module,  # any torch module
+) -> nn.Module:  # the module itself, not a copy
+    "The network, out of what only runs it."
+    inner = _inner_model(model)
+    while inner is not None:
+        model = inner
+        inner = _inner_model(model)
+    return model
+
+
+def _inner_model(
+    model: nn.Module,
+) -> nn.Module | None:  # None: the module is no wrapper
+    "What a wrapper runs."
+    if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        return model.module
+    compiled = getattr(model, "_orig_mod", None)  # torch.compile keeps the module under this name
+    return compiled if isinstance(compiled, nn.Module) else None
 
 # %% ../nbs/08_learner.ipynb #d2000002
 def film_lines(
@@ -543,27 +564,6 @@ def embedded_learner(
     learn.training_record = TrainingRecord(digest, list(_CLASSES))
     print(f"ResNet18 as it learned from simulated films ('simulated'), on {learn.dls.device}.")
     return learn
-
-# %% ../nbs/08_learner.ipynb #d4000001
-def unwrapped(
-    model: nn.Module,  # any torch module
-) -> nn.Module:  # the module itself, not a copy
-    "The network, out of what only runs it."
-    inner = _inner_model(model)
-    while inner is not None:
-        model = inner
-        inner = _inner_model(model)
-    return model
-
-
-def _inner_model(
-    model: nn.Module,
-) -> nn.Module | None:  # None: the module is no wrapper
-    "What a wrapper runs."
-    if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
-        return model.module
-    compiled = getattr(model, "_orig_mod", None)  # torch.compile keeps the module under this name
-    return compiled if isinstance(compiled, nn.Module) else None
 
 # %% ../nbs/08_learner.ipynb #32e4ee6a
 # One lock for each network, as long as there is that network. The same thread may enter it again.

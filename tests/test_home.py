@@ -56,7 +56,8 @@ def test_the_page_shows_every_figure_and_nothing_else():
 
 def test_no_picture_lies_there_unused():
     notebooks = [path for path in (HERE / "nbs").rglob("*.ipynb") if "checkpoint" not in str(path)]
-    texts = "".join(path.read_text(encoding="utf-8") for path in notebooks)
+    pages = [*notebooks, *(HERE / "docs/site").glob("*.md")]
+    texts = "".join(path.read_text(encoding="utf-8") for path in pages)
     for picture in IMAGES.iterdir():
         assert f"images/{picture.name}" in texts, f"{picture.name} is on no page"
 
