@@ -132,7 +132,7 @@ weights: .venv/.ready
 	@cd rsna_cls/weights && sha256sum *.safetensors > SHA256SUMS
 
 # What is quoted is measured, in two processes of one thread each. Trainings that are in their CSV are not made again.
-FIRST = beam audit recipe gate folds weights dcmtk effusion large
+FIRST = beam audit recipe gate folds weights dcmtk physics likeness effusion large
 SECOND = shortcuts maps
 MEASURE = for script in $(1); do OMP_NUM_THREADS=1 $(BIN)/python -W ignore experiments/$$script.py || exit 1; done
 numbers: .venv/.ready

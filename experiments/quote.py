@@ -30,7 +30,9 @@ import effusion
 import folds
 import gate
 import large
+import likeness
 import maps
+import physics
 import recipe
 import shortcuts
 import weights
@@ -48,7 +50,9 @@ SCRIPTS: dict[str, ModuleType] = {
         folds,
         gate,
         large,
+        likeness,
         maps,
+        physics,
         recipe,
         shortcuts,
         weights,

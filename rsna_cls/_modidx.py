@@ -1293,6 +1293,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                  'rsna_cls.survey._has_white_frame': ('survey.html#_has_white_frame', 'rsna_cls/survey.py'),
                                  'rsna_cls.survey._inner_boxes': ('survey.html#_inner_boxes', 'rsna_cls/survey.py'),
                                  'rsna_cls.survey._inside_border': ('survey.html#_inside_border', 'rsna_cls/survey.py'),
+                                 'rsna_cls.survey._is_small': ('survey.html#_is_small', 'rsna_cls/survey.py'),
                                  'rsna_cls.survey._joined': ('survey.html#_joined', 'rsna_cls/survey.py'),
                                  'rsna_cls.survey._laplacian': ('survey.html#_laplacian', 'rsna_cls/survey.py'),
                                  'rsna_cls.survey._marks': ('survey.html#_marks', 'rsna_cls/survey.py'),

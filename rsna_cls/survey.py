@@ -543,10 +543,19 @@ def _read(
     )
 
 
+_SMALL_FILE = 100_000  # bytes: a PNG of about 450 × 450 pixels
 _FILMS_AT_ONCE = 3  # that are read side by side
 _FILMS_WAITING = 1000  # that are handed out together: bounds the memory of what waits
 _LARGE_FILM = 6_000_000  # pixels: a plate of 35 × 43 cm at 150 µm has as many
 _LARGE_FILE = 25_000_000  # bytes: 12 million pixels of 16 bits
+
+
+def _is_small(file: Path) -> bool:
+    "Whether a file is so small that other threads would only delay it."
+    try:
+        return file.stat().st_size < _SMALL_FILE
+    except OSError:  # reading it will say what is wrong with it
+        return True
 
 
 def _read_unless_large(
@@ -566,8 +575,11 @@ def _read_unless_large(
 def _read_all(
     files: Sequence[Path],
 ) -> Iterator[tuple[int, _Record | str]]:  # number of a file; its record, or why there is none
-    "The records of films, large ones last, while a bar shows how far it is."
-    large = []
+    "The records of films, from small to large, while a bar shows how far it is."
+    are_small = [_is_small(file) for file in files]
+    small = [number for number, is_small in enumerate(are_small) if is_small]
+    others = [number for number, is_small in enumerate(are_small) if not is_small]
+    large: list[int] = []
     bar = tqdm(
         total=len(files),
         desc="reading films",
@@ -577,9 +589,13 @@ def _read_all(
         ncols=80,
     )
     with bar, ThreadPoolExecutor(_FILMS_AT_ONCE) as pool:
-        for start in range(0, len(files), _FILMS_WAITING):
-            some = files[start : start + _FILMS_WAITING]
-            for number, record in enumerate(pool.map(_read_unless_large, some), start):
+        for number in small:
+            yield number, _read(files[number])
+            bar.update()
+        for start in range(0, len(others), _FILMS_WAITING):
+            some = others[start : start + _FILMS_WAITING]
+            records = pool.map(_read_unless_large, [files[number] for number in some])
+            for number, record in zip(some, records, strict=True):
                 if record is None:
                     large.append(number)
                 else:

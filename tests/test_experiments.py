@@ -12,10 +12,10 @@ import data_store
 import numpy as np
 import pydicom
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from conftest import HERE, write_course
-from rsna_cls import KINDS
+from rsna_cls import KINDS, simulate_films
 
 sys.path.insert(0, str(HERE / "experiments"))
 import audit
@@ -26,7 +26,9 @@ import effusion
 import folds
 import gate
 import large
+import likeness
 import maps
+import physics
 import quote
 import recipe
 import shortcuts
@@ -704,6 +706,78 @@ def made_up_beam(folder):
         unit = "heart / lungs" if name.startswith("ratio") else "%"
         rows.append(beam.Quantity(name, 0.4 if name.startswith("ratio") else 12.3, unit, MADE))
     beam.VALUES.keep(folder, rows)
+
+
+@pytest.mark.slow(seconds=20)
+def test_the_smallest_run_of_likeness(toy, tmp_path):
+    options = ["--editions", "this", "--features", "by hand", "--films", "4", "--resamples", "9"]
+    rows = run(likeness, tmp_path, *options)["likeness"]
+    assert {row.compared for row in rows} == {*likeness.ROWS} - {"first"}
+    for row in rows:
+        assert 0 <= row.low <= row.high
+
+
+def made_up_physics(folder):
+    names = physics.shapes()
+    rows = [physics.Agreement(name, 1.25, 0.9, 0.8, 3.5, MADE) for name in names]
+    physics.SHADOWS.keep(folder, rows)
+
+
+def test_a_mesh_looks_outwards():
+    "As gVirtualXray needs it; and it holds what a ball holds."
+    for mesh in (mesh for shape in physics.shapes().values() for mesh in shape.meshes):
+        corners = mesh.points[mesh.triangles]
+        volumes = np.einsum("ij,ij->i", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])) / 6
+        assert volumes.sum() > 0
+    ball = physics.ball_mesh([1, 2, 3], [2, 3, 4], 20, "soft")
+    corners = ball.points[ball.triangles]
+    volumes = np.einsum("ij,ij->i", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])) / 6
+    assert volumes.sum() == pytest.approx(4 / 3 * np.pi * 24, rel=0.01)
+
+
+def test_the_same_picture_has_no_difference():
+    picture = np.random.default_rng(0).uniform(0.1, 1, (64, 64))
+    same = physics.compared("a", picture, picture)
+    assert (same.mape, same.zncc, same.ssim) == pytest.approx((0, 1, 1))
+    brighter = physics.compared("a", 1.1 * picture, picture)
+    assert (brighter.mape, brighter.zncc) == pytest.approx((10, 1))
+    other = physics.compared("a", picture[::-1], picture)
+    assert other.zncc < 0.2 and other.ssim < 0.2
+
+
+def made_up_likeness(folder):
+    rows = []
+    for compared in likeness.ROWS:
+        for features in likeness.FEATURES:
+            for kind in likeness.CLASSES:
+                found = (compared, kind, features, 150, 36, 0.5, 0.4, 0.6, MADE)
+                rows.append(likeness.Likeness(*found))
+    likeness.DISTANCES.keep(folder, rows)
+
+
+def test_a_distance_is_0_for_one_source_and_larger_for_another():
+    rng = np.random.default_rng(0)
+    films = rng.normal(0, 1, (120, 5))
+    near = likeness.kernel(films[:60], films[60:], films)
+    far = likeness.kernel(films[:60] + 1, films[60:], films)
+    found = [likeness.distance(kernel, 60, 50, np.random.default_rng(0)) for kernel in (near, far)]
+    assert found[0][0] < 0.1 < 0.3 < found[1][0]
+    for middle, low, high in found:
+        assert low <= middle <= high
+    halves = likeness.distance_of_halves(
+        likeness.kernel(films[:0], films, films), np.random.default_rng(0)
+    )
+    assert halves[0] < 0.1
+
+
+def test_features_tell_a_blurred_film_and_weigh_alike():
+    sharp = [film.image for film in simulate_films("abd", range(4), 96)]
+    blurred = [film.filter(ImageFilter.GaussianBlur(3)) for film in sharp]
+    of_sharp, of_blurred = likeness.by_hand(sharp), likeness.by_hand(blurred)
+    assert (of_sharp[3][:, -1] > of_blurred[3][:, -1]).all()  # the finest band of the spectrum
+    scale = likeness.Scale.of(of_sharp)
+    lengths = [(group**2).sum() for group in np.split(scale(of_sharp), [28, 72, 108], axis=1)]
+    assert lengths == pytest.approx([4, 4, 4, 4], rel=0.2)
 
 
 def made_up_dcmtk(folder):

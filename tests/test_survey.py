@@ -210,10 +210,13 @@ def test_memory_grows_by_a_few_kilobytes_a_film(tmp_path):
 
 
 def test_the_order_of_records_is_that_of_the_films(tmp_path, monkeypatch):
-    "Although large files are read last."
+    "Although small files are read first, and large ones last."
     path = write(tmp_path, n=4)
     sizes = sorted(file.stat().st_size for file in path.glob("*/*/*.png"))
+    monkeypatch.setattr(room, "_SMALL_FILE", sizes[2])
     monkeypatch.setattr(room, "_LARGE_FILE", sizes[4])
+    is_small = [room._is_small(path / file) for file in Survey.of(path).films["file"]]
+    assert 0 < sum(is_small) < len(is_small)
     survey = Survey.of(path)
     for file, square in zip(survey.films["file"], survey.squares, strict=True):
         assert (square == room.small_square(load_film(path / file))).all()
