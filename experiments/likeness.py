@@ -110,7 +110,11 @@ def unpack_library(edition: str, folder: Path) -> Path:
 
 MAKE_FILMS = """
 import json, sys
+from pathlib import Path
+import rsna_cls
 from rsna_cls.sim.films import PlannedFilm, write_films
+if not Path(rsna_cls.__file__).is_relative_to(sys.argv[2]):
+    sys.exit(f"{rsna_cls.__file__} is another edition than the one in {sys.argv[2]}")
 write_films(sys.argv[1], [PlannedFilm(*planned) for planned in json.load(sys.stdin)])
 """
 
@@ -123,7 +127,7 @@ def simulated_films(edition: str, kind: str, count: int) -> list[Image.Image]:
     library = unpack_library(edition, place / "library")
     plan = planned_films(kind, count)
     subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", MAKE_FILMS, str(place / "films")],
+        [sys.executable, "-W", "ignore", "-c", MAKE_FILMS, str(place / "films"), str(library)],
         input=json.dumps(plan),
         env={**os.environ, "PYTHONPATH": str(library)},
         cwd=place,
