@@ -497,6 +497,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                 'rsna_cls.fetch._set_aside': ('fetch.html#_set_aside', 'rsna_cls/fetch.py'),
                                 'rsna_cls.fetch._shown': ('fetch.html#_shown', 'rsna_cls/fetch.py'),
                                 'rsna_cls.fetch._sizes': ('fetch.html#_sizes', 'rsna_cls/fetch.py'),
+                                'rsna_cls.fetch._too_late': ('fetch.html#_too_late', 'rsna_cls/fetch.py'),
                                 'rsna_cls.fetch._transfer': ('fetch.html#_transfer', 'rsna_cls/fetch.py'),
                                 'rsna_cls.fetch._unpack': ('fetch.html#_unpack', 'rsna_cls/fetch.py'),
                                 'rsna_cls.fetch._unpack_all': ('fetch.html#_unpack_all', 'rsna_cls/fetch.py'),

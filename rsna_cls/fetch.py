@@ -141,11 +141,14 @@ class _BackgroundJob(threading.Thread):
 _ANSWER_SECONDS = 5.0  # how long a server may take to answer
 _NO_CONNECTION = {  # what requests calls it → what is said besides
     "ConnectionError": "",
-    "ConnectTimeout": "",
-    "ReadTimeout": "",
     "ProxyError": ": the proxy refuses, or does not answer",
     "SSLError": ": its certificate was not accepted",
 }
+
+
+def _too_late() -> str:
+    "The reason, whether it was the connection or the whole answer that took too long."
+    return f"no answer within {_ANSWER_SECONDS:g} seconds"
 
 
 def _ask(
@@ -156,6 +159,8 @@ def _ask(
 
     try:
         answer = requests.get(url, stream=True, timeout=_ANSWER_SECONDS)
+    except requests.Timeout:
+        raise FetchError(_too_late()) from None
     except requests.RequestException as error:
         kind = type(error).__name__
         words = _NO_CONNECTION.get(kind, f" ({kind})")
@@ -174,7 +179,7 @@ def _no_answer(
     job.start()
     job.join(_ANSWER_SECONDS)
     if job.is_alive():
-        return f"no answer within {_ANSWER_SECONDS:g} seconds"
+        return _too_late()
     if job.error is None:
         return None
     return str(job.error) or type(job.error).__name__
