@@ -143,7 +143,7 @@ numbers: .venv/.ready
 again: .venv/.ready
 	@rm -rf build/weights build/experiments
 	@$(MAKE) weights
-	@rm -f experiments/results/*.csv
+	@find experiments/results -name '*.csv' ! -name blind.csv -delete
 	@$(MAKE) numbers
 	@$(MAKE) docs figures
 

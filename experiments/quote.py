@@ -25,6 +25,7 @@ from typing import NamedTuple
 
 import audit
 import beam
+import blind
 import dcmtk
 import effusion
 import folds
@@ -45,6 +46,7 @@ SCRIPTS: dict[str, ModuleType] = {
     for script in (
         audit,
         beam,
+        blind,
         dcmtk,
         effusion,
         folds,

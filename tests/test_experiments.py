@@ -20,6 +20,7 @@ from rsna_cls import KINDS, simulate_films
 sys.path.insert(0, str(HERE / "experiments"))
 import audit
 import beam
+import blind
 import common
 import dcmtk
 import effusion
@@ -735,6 +736,19 @@ def test_a_mesh_looks_outwards():
     assert volumes.sum() == pytest.approx(4 / 3 * np.pi * 24, rel=0.01)
 
 
+def test_a_tube_holds_what_a_tube_holds():
+    "Also where its axis runs straight down: length times cross-section, and two round ends."
+    for axis in (physics.RIB, physics.SHAFT):
+        mesh = physics.tube_mesh(axis, "bone")
+        corners = mesh.points[mesh.triangles]
+        volume = np.einsum("ij,ij->", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])) / 6
+        curve = physics.bend(axis, 24)
+        length = np.linalg.norm(np.diff(curve[:, :3], axis=0), axis=1)
+        radius = (curve[1:, 3] + curve[:-1, 3]) / 2
+        ends = 2 / 3 * np.pi * (curve[0, 3] ** 3 + curve[-1, 3] ** 3)
+        assert volume == pytest.approx((np.pi * radius**2 * length).sum() + ends, rel=0.02)
+
+
 def test_the_same_picture_has_no_difference():
     picture = np.random.default_rng(0).uniform(0.1, 1, (64, 64))
     same = physics.compared("a", picture, picture)
@@ -753,6 +767,45 @@ def made_up_likeness(folder):
                 found = (compared, kind, features, 150, 36, 0.5, 0.4, 0.6, MADE)
                 rows.append(likeness.Likeness(*found))
     likeness.DISTANCES.keep(folder, rows)
+
+
+def made_up_blind(folder):
+    rows = [
+        blind.Reading("first", kind, reader, 50, 45, 36, 30, "bones 40, gas 5", MADE)
+        for kind in blind.CLASSES
+        for reader in (1, 2)
+    ]
+    blind.READINGS.keep(folder, rows)
+
+
+@pytest.mark.slow(seconds=10)
+def test_a_blind_reading(toy, tmp_path, monkeypatch):
+    "Sheets without a key beside them; then answers, half of which are right."
+    monkeypatch.setattr(blind, "FOLDER", tmp_path / "blind")
+    options = ["--editions", "this", "--kinds", "abd", "--films", "6"]
+    run(blind, tmp_path, *options)
+    folder = tmp_path / "blind/this/abd"
+    sheets = [file.name for file in sorted(folder.glob("*.png"))]
+    assert {file.name for file in folder.iterdir()} == {"instructions.md", *sheets}
+    key = blind.read_key(blind.key_of("this", "abd"))
+    assert len(sheets) == -(-len(key) // 6) and list(key.values()).count("this") == 6
+    assert Image.open(folder / sheets[0]).size == (948, 688)
+
+    answers = ["number,verdict,sign,words"]
+    answers += [f"{number},simulated,gas,chains of circles" for number in key]
+    (folder / "reading_1.csv").write_text("\n".join(answers), encoding="utf-8")
+    (row,) = run(blind, tmp_path, *options)["blind"]
+    assert (row.simulated, row.called_simulated, row.called_original) == (6, 6, 0)
+    assert row.originals == len(key) - 6 and row.signs == "gas 6"
+
+    (folder / "reading_1.csv").write_text("\n".join(answers[:-1]), encoding="utf-8")
+    with pytest.raises(SystemExit, match=f"does not have each of the {len(key)} films once"):
+        run(blind, tmp_path, *options)
+    (folder / "reading_1.csv").write_text(answers[0] + "\n1,maybe,gas,", encoding="utf-8")
+    with pytest.raises(SystemExit, match="film '1': what is 'maybe'"):
+        run(blind, tmp_path, *options)
+    with pytest.raises(SystemExit, match="sheets of another reading, with 6 simulated films"):
+        run(blind, tmp_path, *options[:-1], "7")
 
 
 def test_a_distance_is_0_for_one_source_and_larger_for_another():

@@ -10,6 +10,8 @@ from .solids import bend as bend
 from .solids import curve_distance as curve_distance
 from .solids import ellipsoid_cm as ellipsoid_cm
 from .solids import is_inside as is_inside
+from .solids import shared_out as shared_out
+from .solids import shell_cm as shell_cm
 from .solids import tube_cm as tube_cm
 from .solids import turn as turn
 from .scene import BOTH as BOTH

@@ -18,7 +18,15 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from .beam import MU
-from .solids import bend, curve_distance, ellipsoid_cm, is_inside, tube_cm, turn
+from rsna_cls.sim.solids import (
+    bend,
+    curve_distance,
+    ellipsoid_cm,
+    is_inside,
+    shell_cm,
+    tube_cm,
+    turn,
+)
 
 # %% ../../nbs/sim/03_scene.ipynb #aa7ffb44
 BOTH = (-1, 1)  # sides of the body: the patient's right, which is the image's left; and the left
@@ -402,6 +410,39 @@ class Scene:
         cm = path(half, from_rim)
         cm = cm - (1 - core) * path(half - wall, np.maximum(from_rim - wall, 0))
         self.put(mask, tissue, box, cm * share, over)
+
+    def shell(
+        self,
+        mask: str,  # the mask to write into; "" for none
+        tissue: str,  # one of `MU`
+        surface: np.ndarray,  # x y z (cm), shape (..., m, n, 3): bodies, rings, points round each
+        over: str | None = "soft",  # the tissue whose room it takes
+        wall: np.ndarray | float = 0.1,  # thickness of the cortex (cm), one or shape (..., m, n)
+        core: np.ndarray | float = 0,  # share of bone inside the cortex, likewise
+        closed: bool = True,  # is each ring closed, or is the surface an open sheet?
+    ) -> None:
+        "Hollow bodies of one form, such as all ribs, given by rings; as `shell_cm`."
+        surface = np.asarray(surface, float)
+        bodies = surface.reshape(-1, *surface.shape[-3:])
+        wall, core = (
+            np.broadcast_to(number, surface.shape[:-1]).reshape(bodies.shape[:-1])
+            for number in (wall, core)
+        )
+
+        # Bodies that lie beyond the film leave no trace on it.
+        flat, depth, magnification = self.project(bodies)
+        edge = np.array([self.x[-1], self.y[-1]]) + self.px
+        begins = flat.min((1, 2))
+        ends = flat.max((1, 2))
+        is_on_film = ((begins < edge) & (ends > -edge)).all(1)
+        if not is_on_film.any():
+            return
+
+        # A shadow is magnified; how much the ray crosses is not.
+        points = np.concatenate([flat, depth[..., None]], 3)[is_on_film]
+        wall, core = wall[is_on_film], core[is_on_film]
+        cm = shell_cm(points, wall, core, self.shape, self.px, closed)
+        self.put(mask, tissue, ..., cm, over)
 
     def loft(
         self,
