@@ -61,20 +61,21 @@ RIBS = np.loadtxt(
     # one rib a row. share: of the way from the middle of the back to the middle of the front;
     # forward, outward: how far it falls for each cm to the front, and to the side;
     # rise: of its arch behind (cm); height (cm); roll: how far its outer face looks upwards
-    # (degrees); widest: cm from the middle line
-    # number  share  forward  outward  rise   height   roll   widest
-         1     0.80    0.46     0.04    0.55   1.45     70      6.6    # short, broad and flat
-         2     0.84    0.54     0.02    1.15   1.20     38      9.4
-         3     0.84    0.56     0.03    1.0    1.20     14     99      # as wide as the cage
-         4     0.84    0.56     0.07    0.8    1.22      5     99
-         5     0.83    0.54     0.12    0.65   1.25      0     99
-         6     0.82    0.52     0.17    0.6    1.30      0     99
-         7     0.79    0.50     0.23    0.6    1.32      0     99      # last at the breastbone
-         8     0.76    0.46     0.29    0.6    1.32      0     99
-         9     0.71    0.42     0.35    0.5    1.28      0     99
-        10     0.64    0.38     0.41    0.3    1.20      0     99
-        11     0.42    0.34     0.55    0.1    1.00      0     99      # free
-        12     0.27    0.30     0.70    0      0.85      0     99      # free, the thinnest
+    # (degrees); widest: cm from the middle line; boxy: the form of its arch seen from above, as
+    # a power: 2 an ellipse, more a box
+    # number  share  forward  outward  rise   height   roll   widest   boxy
+         1     0.78    0.32     0.10    0.45   1.55     62      6.0    2.0   # short and broad
+         2     0.81    0.38     0.09    1.10   1.22     36      9.2    2.1
+         3     0.80    0.40     0.13    1.05   1.18     14     99      2.2   # wide as the cage
+         4     0.79    0.40     0.17    0.95   1.18      5     99      2.3
+         5     0.78    0.40     0.21    0.85   1.20      0     99      2.3
+         6     0.77    0.40     0.25    0.75   1.24      0     99      2.3
+         7     0.76    0.40     0.29    0.7    1.28      0     99      2.3   # last at the sternum
+         8     0.73    0.39     0.33    0.65   1.28      0     99      2.3
+         9     0.69    0.37     0.38    0.5    1.24      0     99      2.3
+        10     0.62    0.35     0.42    0.3    1.16      0     99      2.3
+        11     0.42    0.34     0.55    0.1    1.00      0     99      2.3   # free
+        12     0.27    0.30     0.70    0      0.85      0     99      2.3   # free, the thinnest
     """.splitlines()
 )
 _LAST_WITH_CARTILAGE = 10
@@ -84,15 +85,15 @@ RIB_SECTION = np.loadtxt(
     # a rib cut across, in halves of its height and thickness; and the thickness of the cortex,
     # as a share of that of the ring: more on the faces than at the edges
     # up     out    cortex
-      1.00   0.10    0.80   # upper edge: round
-      0.82   0.75    0.90
+      1.00   0.10    0.90   # upper edge: round
+      0.82   0.75    0.95
       0.35   1.00    1.10   # outer face
-     -0.25   1.00    1.10
-     -0.72   0.86    0.95
-     -1.00   0.62    0.80   # lower edge: a sharp lip
-     -0.86   0.28    0.70
-     -0.56   0.05    0.80   # costal groove, in which the vessels run
-     -0.42  -0.62    1.10   # its upper rim
+     -0.25   1.00    1.05
+     -0.72   0.86    0.80
+     -1.00   0.62    0.50   # lower edge: a sharp, thin lip
+     -0.86   0.28    0.50
+     -0.56   0.05    0.70   # costal groove, in which the vessels run
+     -0.42  -0.62    1.00   # its upper rim
       0.00  -1.00    1.25   # inner face
       0.50  -1.00    1.25
       0.86  -0.62    1.00
@@ -106,19 +107,19 @@ RIB_PROFILE = np.loadtxt(
     # height  thickness  cortex (cm)  free
        0.05     0.05      0.068       1.00   # head
        0.72     0.62      0.081       1.00
-       0.66     0.55      0.121       1.00   # neck
-       0.88     0.72      0.135       1.00   # tubercle
-       0.92     0.66      0.149       1.00
-       0.96     0.64      0.149       1.00   # angle
-       1.00     0.62      0.142       1.00
-       1.00     0.56      0.135       1.00
-       0.98     0.52      0.128       0.98   # side
-       0.98     0.50      0.121       0.92
-       1.00     0.52      0.108       0.82
-       1.03     0.50      0.095       0.68
-       1.10     0.50      0.081       0.50
-       1.17     0.52      0.068       0.30   # front end, a cup for the cartilage
-       0.05     0.05      0.041       1.00   # the floor of the cup
+       0.66     0.55      0.100       1.00   # neck
+       0.88     0.72      0.110       1.00   # tubercle
+       0.92     0.66      0.125       1.00
+       0.96     0.64      0.135       1.00   # angle
+       1.00     0.62      0.135       1.00
+       1.00     0.56      0.130       1.00
+       0.98     0.52      0.124       0.98   # side
+       0.98     0.50      0.112       0.92
+       1.00     0.52      0.096       0.82
+       1.03     0.50      0.078       0.68
+       1.10     0.50      0.062       0.50
+       1.17     0.52      0.050       0.30   # front end, a cup for the cartilage
+       0.05     0.05      0.030       1.00   # the floor of the cup
     """.splitlines()
 )
 _RIB_SPONGE = 0.3  # share of bone inside
@@ -160,8 +161,8 @@ _RIB_HEAD = np.loadtxt(
 )
 _PAST_TUBERCLE = 1.6  # cm to the side of the tubercle, where the rib has reached the cage
 _AT_START = 12.0  # cm; so far from the middle line the cage begins to turn forward, at most
-_BOXY = 2.8  # power: 2 a chest with an elliptic section, more a boxy one
 _GUTTER = 0.5  # how far the ribs reach further back than `CAGE` (cm)
+_FALL_IN_FRONT = 0.65  # how far a rib falls for each cm inwards, in front of the chest's side
 _STEEP_SIDE = 0.4  # ribs fall so much faster at the side than behind and in front (share)
 _FALL_BREATHED_OUT = 1.10  # fall of the ribs, as a share of that in the table …
 _FALL_LESS_BREATHED_IN = 0.14  # … and so much less with a full breath
@@ -198,7 +199,7 @@ def _round_the_cage(
     whims: _Whims,  # what this patient's ribs have of their own
 ) -> np.ndarray:  # shape (2, 12, k, 3) (cm)
     "The middle lines of the ribs from their angles to their front ends."
-    _, share, forward, outward, rise, _, _, widest = RIBS.T[..., None]
+    _, share, forward, outward, rise, _, _, widest, boxy = RIBS.T[..., None]
     tubercle_x, tubercle_y, tubercle_z = np.moveaxis(tubercle, -1, 0)[..., None]
     wide = params["wide"]
     breath = _FALL_BREATHED_OUT - _FALL_LESS_BREATHED_IN * params["inspiration"]
@@ -207,21 +208,23 @@ def _round_the_cage(
     # Even steps round the section, from where the rib has reached it: its x and z for a
     # cage with a half width and a half depth of 1.
     first = (tubercle_x + _PAST_TUBERCLE) / np.minimum(widest, _AT_START) / wide
-    start = np.arccos((1 - first.clip(0, 0.9) ** _BOXY) ** (1 / _BOXY)) / np.pi
+    start = np.arccos((1 - first.clip(0, 0.9) ** boxy) ** (1 / boxy)) / np.pi
     steps = np.linspace(0, 1, len(RIB_PROFILE) - len(_RIB_HEAD) - 1)
     way = start + (share + whims.share[..., None] - start) * steps
     cosine = np.cos(np.pi * way)
-    sine = (1 - np.abs(cosine) ** _BOXY) ** (1 / _BOXY)
+    sine = (1 - np.abs(cosine) ** boxy) ** (1 / boxy)
 
     # Where a rib is on the cage depends on its height, and its height on where it is.
     arch = rise * np.sin(np.pi * np.minimum(1.5 * steps + 0.2, 1))
     y = tubercle_y + 3 * steps
     for _ in range(2):
         middle, half_width, depth = _cage(y)
-        x = np.minimum(half_width, widest) * wide * sine
+        reach = np.minimum(half_width, widest) * wide
+        x = reach * sine
         z = middle - depth * cosine - _GUTTER * np.maximum(cosine, 0)
         ahead = z - tubercle_z - _STEEP_SIDE * depth * cosine * (1 - cosine**2)
-        falls = forward * ahead + outward * (x - tubercle_x)
+        inwards = np.where(cosine < 0, reach - x, 0)
+        falls = forward * ahead + outward * (x - tubercle_x + inwards) + _FALL_IN_FRONT * inwards
         y = tubercle_y + slope * falls - arch
     return np.stack([x, y, z], -1)
 
@@ -398,10 +401,10 @@ CLAVICLE = np.loadtxt(
     """
     # collar bone. its middle, half height, half depth, cortex (cm); sponge
     #  x     y     z    height  depth  cortex  sponge
-      2.0   4.75  5.3    0.1    0.1    0.03    0.25   # at the breastbone
-      2.1   4.7   5.4    0.90   0.9    0.05    0.25
-      2.8   4.5   5.6    1.08   0.95   0.07    0.22   # inner end
-      4.1   4.15  6.0    0.82   0.80   0.11    0.16
+      2.0   4.45  5.3    0.1    0.1    0.03    0.25   # at the breastbone
+      2.1   4.4   5.4    0.90   0.9    0.05    0.25
+      2.8   4.2   5.6    1.08   0.95   0.07    0.22   # inner end
+      4.1   3.95  6.0    0.82   0.80   0.11    0.16
       6.0   3.65  6.0    0.62   0.65   0.17    0.15
       8.3   2.9   5.0    0.56   0.60   0.22    0.14   # middle of the shaft
      10.6   2.1   3.3    0.57   0.65   0.20    0.14
@@ -439,14 +442,14 @@ BLADE = np.loadtxt(
     # the sheet, from above downwards: its inner and its outer border; how much thicker the rim
     # there is than the sheet, counted as compact bone (cm)
     #  x     y     z       x     y     z     rim
-     10.2   0.9  -7.5    10.7   0.9  -7.3   0.10   # upper angle
-      9.9   2.1  -8.2    11.9   2.1  -6.9   0.14   # upper border
-      9.6   3.6  -8.8    13.2   3.6  -5.8   0.20   # notch, beside the coracoid
-      9.4   5.2  -9.2    14.6   5.2  -5.3   0.30   # neck
-      9.3   7.2  -9.5    14.8   7.3  -5.3   0.42   # below the socket
-      9.5  10.0  -9.9    13.8  10.2  -6.4   0.40
-      9.9  13.0  -9.9    12.8  13.2  -7.7   0.34
-     10.4  15.8  -9.7    11.9  15.9  -8.7   0.26
+     10.2   0.9  -7.5    10.7   0.9  -7.3   0.12   # upper angle
+      9.9   2.1  -8.2    11.9   2.1  -6.9   0.18   # upper border
+      9.6   3.6  -8.8    13.2   3.6  -5.8   0.26   # notch, beside the coracoid
+      9.4   5.2  -9.2    14.8   5.2  -5.3   0.42   # neck
+      9.3   7.2  -9.5    15.2   7.3  -5.2   0.62   # below the socket
+      9.5  10.0  -9.9    14.2  10.2  -6.3   0.60
+      9.9  13.0  -9.9    13.1  13.2  -7.6   0.48
+     10.4  15.8  -9.7    11.9  15.9  -8.7   0.34
      10.9  17.0  -9.4    11.2  17.0  -9.2   0.16   # lower angle
     """.splitlines()
 )
@@ -500,12 +503,12 @@ SCAPULA = {  # what sits on the sheet: x y z, half height, half depth, cortex (c
     """,
     "neck and socket": """
       12.9   5.2  -6.8   0.2    0.1   0.05
-      13.5   5.4  -6.1   0.9    0.25  0.12
-      14.2   5.6  -5.4   1.15   0.55  0.13
-      14.9   5.7  -4.9   1.40   0.95  0.13
-      15.5   5.7  -4.5   1.80   1.35  0.13
-      15.65  5.7  -4.4   1.75   1.35  0.13   # rim of the socket
-      15.55  5.7  -4.45  1.0    0.8   0.12
+      13.5   5.4  -6.1   0.9    0.35  0.10
+      14.2   5.6  -5.4   1.15   0.65  0.09
+      14.9   5.7  -4.9   1.40   0.90  0.08
+      15.5   5.7  -4.5   1.80   1.15  0.09
+      15.65  5.7  -4.4   1.75   1.15  0.11   # rim of the socket
+      15.55  5.7  -4.45  1.0    0.7   0.12
       15.5   5.7  -4.5   0.05   0.05  0.10   # its floor
     """,
 }
@@ -571,7 +574,7 @@ def _draw_shoulders(
     rng: np.random.Generator,  # decides how a patient holds each shoulder
 ) -> list[_Shoulder]:  # right, left
     "Both shoulders of one patient."
-    of_patient = rng.normal([0, 0.3, 0], [0.2, 0.8, 0.5])
+    of_patient = rng.normal([0, -1.2, 0], [0.6, 0.9, 0.5])
     out = 0.6 * params["scapula_out"] - 0.8
     shoulders = []
     for side in BOTH:
@@ -696,6 +699,16 @@ ARM_FLESH = np.loadtxt(
        1.5  28     0    4.2   # elbow
     """.splitlines()
 )
+ARMPIT_FOLD = np.loadtxt(
+    """
+    # the fold behind the armpit: the muscles from the arm to the flank (cm)
+    #  x     y     z   radius
+      17.2  10.0  -3.5  2.0
+      14.6  14.5  -4.5  2.4
+      13.4  19    -4.5  2.4
+      12.9  23    -4    1.6
+    """.splitlines()
+)
 _FAT_OF_ARM = 0.3  # how much thicker the flesh is for each cm of fat under the skin (cm)
 _MUSCLE = 0.86  # the muscle's radius, as a share; around it lies fat
 
@@ -710,13 +723,17 @@ def _add_flesh(
     below = shoulder.hang(ARM_FLESH[:, :3])
     radius = np.append(SHOULDER_FLESH[:, 3], ARM_FLESH[:, 3]) + _FAT_OF_ARM * fat
     axis = np.c_[np.concatenate([above, below]), radius]
+    fold = np.c_[shoulder.place(ARMPIT_FOLD[:, :3]), ARMPIT_FOLD[:, 3] + _FAT_OF_ARM * fat]
 
     # Arm and trunk share the armpit: what the trunk has filled there is not filled twice.
     trunk = np.sum(list(scene.cm.values()), axis=0)
-    with scene.one_piece(drawn=trunk.copy()):
-        scene.tube("soft_tissue", "fat", axis, over=None, fine=2)
+    muscle = scene.cm["soft"].copy()
     with scene.one_piece(drawn=trunk):
+        scene.tube("soft_tissue", "fat", axis, over=None, fine=2)
+        scene.tube("soft_tissue", "fat", fold, over=None, fine=1)
+    with scene.one_piece(drawn=muscle):
         scene.tube("", "soft", axis * [1, 1, 1, _MUSCLE], over="fat", fine=2)
+        scene.tube("", "soft", fold * [1, 1, 1, _MUSCLE], over="fat", fine=1)
 
 
 def add_shoulders(

@@ -103,18 +103,18 @@ def _put_among_lung(
 
 # %% ../../nbs/sim/04d_chest.ipynb #bd1c3f03
 APEX = _table("""
-    # top of the lung: an inverted U (cm)
+    # top of the lung: an inverted U, below the necks of ribs 1 to 3 (cm)
     #  y     near edge   far edge   thickness
-      -0.9      3.60       3.70        0
-      -0.8      2.80       4.80        1.2
-      -0.5      2.30       5.70        2.6
-       0        1.95       6.60        4.4
-       0.8      1.60       7.60        6.2
-       1.6      1.30       8.40        7.8
-       2.6      1.00       9.10        9.3
+      -0.5      3.60       3.70        0
+      -0.4      2.95       4.40        1.2
+      -0.1      2.45       5.10        2.6
+       0.4      2.10       5.90        4.2
+       1.2      1.75       6.90        5.8
+       2.2      1.40       7.95        7.4
+       3.3      1.00       8.95        8.8
 """)
 _FAR_FROM_CAGE = 0.4  # cm: half a rib and the pleura
-_LUNG_LEVELS = np.array([4.0, 6, 8, 12, 16, 20, 24, 28, 31])  # y below the apex (cm)
+_LUNG_LEVELS = np.array([4.6, 6, 8, 12, 16, 20, 24, 28, 31])  # y below the apex (cm)
 NEAR_EDGE = _table("""
     # the edge near the middle line, and how far it is rounded (cm)
     #  y    edge   rounded
@@ -167,11 +167,11 @@ DOMES = _table("""
       -0.74  0.80   3.0
       -0.60  0.18   3.5
       -0.47  0.00   3.5    # top of the right dome
-      -0.34  0.20   3.5
-      -0.20  0.60   3.0
-       0.00  0.75   2.5    # below the heart
-       0.20  0.50   3.0
-       0.33  0.12   3.5
+      -0.34  0.20   2.6
+      -0.20  0.50   2.4
+       0.00  0.55   2.4    # below the heart it is flat
+       0.20  0.40   2.4
+       0.33  0.12   2.6
        0.46  0.00   3.5    # top of the left dome
        0.60  0.22   3.5
        0.74  0.85   3.0
@@ -202,7 +202,7 @@ def _own_domes(
     # How high each dome stands, how it falls to either side, and where it is highest.
     height = rng.normal(0, 0.35, 2)[is_left] * np.sin(np.pi * np.abs(share).clip(0, 1))
     outwards = rng.uniform(0.75, 1.15, 2)[is_left]
-    inwards = rng.uniform(0.5, 2.0, 2)[is_left]
+    inwards = rng.uniform(0.4, 1.5, 2)[is_left]
     fall = np.where(np.abs(share) < _TOP_OF_DOME, inwards, outwards)
     shift = rng.normal(0, 0.07, 2)[is_left] * np.sin(np.pi * np.abs(share).clip(0, 1))
     x = (share + shift) * half_width * params["wide"]
@@ -241,7 +241,7 @@ def _add_domes(
 
 # %% ../../nbs/sim/04d_chest.ipynb #1b39c872
 _SAMPLES = 1.1  # drops for each pixel along a tube
-_LONG, _THICK = 0.97, 0.95  # share of the tubes for which drops along and across suffice
+_LONG, _THICK = 0.97, 0.995  # share of the tubes for which drops along and across suffice
 
 
 def _between(
@@ -328,7 +328,7 @@ hila     end_on            vessel 3.7 -1.6 0 .1  3.95 -1.5 .4 .26  4.05 -1.45 .7
 LEFT_HILUM = """
 # mask   piece             style  axis: x to the side, y below the hilum, z, radius (cm)
 # the artery arches over the bronchus, then runs down behind the heart
-hila     artery            vessel .8 .8 1.5 .5  2 .2 1 .8  3 -.4 -.2 .78  3.8 -.2 -1.2 .7
+hila     artery            vessel .8 .8 1.5 .4  2 .2 1 .58  3 -.4 -.2 .64  3.8 -.2 -1.2 .64
                                   4.4 .9 -1.9 .6  4.7 2.3 -2.4 .5  5.1 3.8 -2.9 .38
                                   5.8 5.2 -3.2 .26
 hila     upper_artery      vessel 3 -.4 0 .38  3.5 -1.4 .2 .4  3.9 -2.7 .3 .3  4.2 -4.2 .3 .2
@@ -344,12 +344,12 @@ hila     end_on            vessel 4.7 -.6 0 .1  4.95 -.5 .4 .24  5.05 -.45 .7 .2
 _HILA = {-1: RIGHT_HILUM, 1: LEFT_HILUM}
 _HILUM_KNOTS = 7  # points of each of these vessels at which chance makes it thicker or thinner
 _HILUM_POINTS = 4 * (_HILUM_KNOTS - 1) + 1  # points of each of these vessels
-_LUMPY = 0.2  # how much thicker or thinner (standard deviation of the logarithm)
+_LUMPY = 0.26  # how much thicker or thinner (standard deviation of the logarithm)
 _HILUM_SCATTER = 0.2  # how far chance moves each of these vessels (standard deviation, cm)
-_HILUM_PACKING = 1.7  # vessels, and what lies around them: walls of bronchi, nodes, fat
-_THICKEST_HILUM = 3.2  # cm
+_HILUM_PACKING = 2.0  # vessels, and what lies around them: walls of bronchi, nodes, fat
+_THICKEST_HILUM = 4.6  # cm
 _HAZE = np.array([3.4, 2.0, 2.2, 3.4])  # x, y below the hilum, reach to the side and down (cm)
-_HAZE_CM = 1.6  # of tissue too fine to be drawn, in the middle of the haze
+_HAZE_CM = 1.2  # of tissue too fine to be drawn, in the middle of the haze
 
 
 def _hilum_cm(
@@ -389,38 +389,39 @@ TRUNKS = _table("""
     # vessels that leave a hilum: where they begin (x to the side, y below the hilum, z),
     # bearing on the film (degrees: 0 sideways, above 0 downwards), radius and length (cm)
     #  x     y     z    bearing  radius  length
-      3.9  -4.6   0.2    -80     0.20     7.0    # upper lobe: arteries
-      3.5  -3.0   0.6    -62     0.20     8.0
-      3.9  -1.4   1.2    -27     0.21     8.5
-      3.7  -2.4  -0.6    -45     0.19     9.0
-      5.2  -4.3   1.8    -66     0.17     7.0    # … and veins
-      4.9  -2.6   2.0    -40     0.18     8.0
-      4.5  -0.8   2.2    -12     0.17     8.0
-      4.1   1.4  -1.2      4     0.21     9.0    # middle of the lung
-      4.2   2.6   1.5     17     0.20     9.0
-      4.3   3.4   2.2     44     0.20     7.5
-      4.3   3.6  -2.4     28     0.20     9.0
-      5.0   5.0  -2.0     20     0.21     9.0    # lower lobe: arteries
-      5.4   5.4  -2.6     40     0.22     8.0
-      5.0   4.8  -3.4     60     0.21     7.5
-      4.6   3.6  -2.8     80     0.18     7.0
-      4.2   3.2  -2.0    100     0.14     6.5
-      5.8   6.6  -3.0     30     0.19     7.5    # … and veins
-      4.8   5.8  -3.0     52     0.18     7.0
-      3.8   4.9  -3.6     72     0.14     6.5
+      3.9  -4.4   0.2    -86     0.20     7.5    # upper lobe: arteries
+      3.5  -3.0   0.6    -66     0.20     8.5
+      3.9  -1.4   1.2    -24     0.20     9.0
+      3.7  -2.4  -0.6    -45     0.19     9.5
+      4.8  -3.6   1.8    -58     0.18     8.0    # … and veins
+      4.7  -2.4   2.0    -36     0.18     8.5
+      4.5  -0.8   2.2    -10     0.17     9.0
+      4.1   0.6  -1.2      2     0.19     9.5    # middle of the lung
+      4.2   1.6   1.5     16     0.19     9.5
+      4.3   2.8   2.2     38     0.19     9.0
+      4.3   2.4  -2.4     27     0.19    10.5
+      4.7   3.6  -2.0     42     0.20    11.0    # lower lobe: arteries
+      4.9   4.4  -2.6     54     0.20    10.5
+      5.0   4.8  -3.4     68     0.17    10.0
+      4.7   4.2  -2.8     84     0.14     9.5
+      4.3   3.6  -2.0    104     0.10     8.5
+      5.2   5.0  -3.0     33     0.18    10.0    # … and veins
+      4.6   4.8  -3.0     60     0.18    10.0
+      3.8   4.6  -3.6     88     0.10     9.0
 """)
+_ASIDE = 0.9  # how far the heart pushes the lower vessels of the left lung aside (cm)
 _STEPS = (9, 6, 4, 2)  # of a vessel of each generation
 _COARSE_PX = 0.22  # cm: on a film of such pixels the last generation is too fine to be seen
-_WIDER = (1.1, 1.55)  # radius of one patient's vessels, as a share of the table's: from, to
-_SINKS = {True: 0.4, False: 0.05}  # how much wider below, and narrower above: erect, lying
+_WIDER = (0.75, 1.1)  # radius of one patient's vessels, as a share of the table's: from, to
+_SINKS = {True: 0.52, False: 0.12}  # how much wider below, and narrower above: erect, lying
 _SINKS_OVER = 3.0  # cm above and below the hilum over which that grows
 _WANDER = 0.12  # change of bearing from step to step (radians, standard deviation)
 _BENDS = 0.3  # … and over a vessel's whole length
 _TAPER = 0.5  # radius at a vessel's end, as a share of that at its beginning
-_THINNER = (0.72, 0.6, 0.55)  # radius of a side branch, as a share of that of its vessel there
-_SHORTER = 0.55  # length of a side branch, as a share of the vessel's
+_THINNER = (0.74, 0.68, 0.68)  # radius of a side branch, as a share of that of its vessel there
+_SHORTER = 0.45  # length of a side branch, as a share of the vessel's
 _NO_VESSELS = 1.4  # cm from the chest wall over which vessels fade
-_VESSEL_PACKING = 1.4  # vessels, and the bronchi and sheaths along them
+_VESSEL_PACKING = 2.3  # vessels, and the bronchi and sheaths along them
 _THICKEST_VESSELS = 2.2  # cm
 
 
@@ -451,6 +452,7 @@ def _trunks(
     side = np.repeat(BOTH, len(TRUNKS))
     count = len(rows)
     start = rows[:, :3] + rng.normal(0, 0.25, (count, 3))
+    start[:, 0] += _ASIDE * (side > 0) * (rows[:, 1] > 2)
     start[:, 0] *= side
     start[:, 1] += np.where(side < 0, _HILUM_Y[-1], _HILUM_Y[1])
     bearing = np.radians(rows[:, 3] + rng.normal(0, 7, count))
@@ -494,7 +496,7 @@ def _side_branches(
     count, steps = vessels.bearing.shape
     place = np.arange(1, steps)
     is_even = (place + rng.integers(0, 2, (count, 1))) % 2 == 0
-    turned = np.where(is_even, 1, -1) * rng.uniform(0.35, 0.9, is_even.shape)
+    turned = np.where(is_even, 1, -1) * rng.uniform(0.3, 0.75, is_even.shape)
 
     # The nearer to a vessel's end, the shorter.
     share = _SHORTER * (1 - 0.4 * place / steps) * rng.uniform(0.7, 1.2, is_even.shape)
@@ -656,34 +658,34 @@ UPPER = _table("""
     #  y     right   left    z   thick   rounding
       -5     -3.6    4.4     0    0      1.6  2.2
       -2     -3.2    3.9     0    1.4    1.6  2.2
-       0     -2.8    3.25    0    2.2    1.5  1.8
-       2     -2.45   2.7     0    2.8    1.3  1.5
-       4     -2.2    2.3     0    3.2    1.2  1.3
-       6     -2.1    2.1     1    3.4    1.1  1.3
-       9     -2.1    2.0     1    3.6    1.1  1.3
-      13     -2.2    2.0     1    3.6    1.0  1.2
-      16     -2.2    2.0     1    0      1.0  1.2
+       0     -2.6    3.25    0    2.2    1.5  1.8
+       2     -2.2    2.7     0    2.8    1.3  1.5
+       4     -1.95   2.3     0    3.2    1.2  1.3
+       6     -1.8    2.0     1    3.4    1.1  1.3
+       9     -1.8    1.9     1    3.6    1.1  1.3
+      13     -1.9    1.9     1    3.6    1.0  1.2
+      16     -1.9    1.9     1    0      1.0  1.2
 """)
 CAVA = _table("""
     # upper vena cava and ascending aorta
     #  y     right   left    z   thick   rounding
-       1.5   -2.3    0.5     1    0      1.0  1.5
-       3.5   -2.4    0.6     1.3  1.6    1.0  1.5
-       5.5   -2.55   0.8     1.5  2.6    1.0  1.5
-       8     -2.7    1.2     2    4.0    1.2  1.5
-      11     -2.9    1.5     2    5.0    1.4  1.5
-      14     -2.95   1.5     2    4.5    1.6  1.5
-      17     -2.8    1.5     2    0      1.6  1.5
+       1.5   -1.95   0.5     1    0      1.0  1.5
+       3.5   -2.05   0.6     1.3  1.6    1.0  1.5
+       5.5   -2.2    0.8     1.5  2.6    1.0  1.5
+       8     -2.35   1.2     2    4.0    1.2  1.5
+      11     -2.55   1.5     2    5.0    1.4  1.5
+      14     -2.7    1.5     2    4.5    1.6  1.5
+      17     -2.7    1.5     2    0      1.6  1.5
 """)
 ARCH = _table("""
     # arch of the aorta: the knob is its left edge
     #  y     right   left    z   thick   rounding
-       5.6   -0.6    2.00   -1    0      1.5  0.8
-       6.1   -0.8    2.42   -1    2.0    1.5  1.0
-       6.8   -1.0    2.78   -1    3.8    1.5  1.2
-       7.7   -1.0    2.98   -1.5  4.6    1.5  1.3
-       8.6   -0.9    2.95   -2    4.4    1.5  1.3
-       9.4   -0.6    2.74   -2.5  3.2    1.5  1.2
+       5.5   -0.6    2.00   -1    0      1.5  0.8
+       5.9   -0.8    2.55   -1    2.4    1.5  1.0
+       6.6   -1.0    3.05   -1    4.2    1.5  1.2
+       7.6   -1.0    3.32   -1.5  5.0    1.5  1.3
+       8.6   -0.9    3.25   -2    4.6    1.5  1.3
+       9.4   -0.6    2.90   -2.5  3.2    1.5  1.2
       10.2   -0.4    2.50   -3    1.4    1.5  1.0
       10.9   -0.2    2.30   -3    0      1.5  0.9
 """)
@@ -701,21 +703,22 @@ DESCENDING = _table("""
 HEART = _table("""
     # heart and pulmonary trunk, in a full breath; the left edge: trunk, auricle, ventricle
     #  y     right   left    z   thick   rounding
-       9.2   -0.6    2.10    3    0      1.5  0.9
-      10.1   -1.2    2.85    3    2.8    1.8  0.9
-      11.2   -1.7    3.45    3    5.6    2.2  1.1
-      12.3   -2.2    3.85    3    7.2    2.6  1.4
-      13.4   -2.75   4.20    3    7.4    3.0  2.0
-      14.6   -3.1    4.60    3    7.4    3.2  2.8
-      16.0   -3.65   5.55    3    7.6    3.4  3.4
-      17.5   -3.95   6.55    3    8.2    3.4  3.8
-      19.0   -3.95   7.40    3    8.4    3.4  4.0
-      20.3   -3.65   7.85    3    8.0    3.2  4.0
-      21.4   -3.25   7.90    3    7.0    3.0  4.0
-      22.4   -2.90   7.45    3    5.0    3.0  4.0
-      23.3   -2.20   6.20    3    2.5    3.0  4.0
-      23.9   -1.00   4.40    3    1.0    3.0  3.0
-      24.2    1.20   2.20    3    0      3.0  3.0
+       7.8   -0.4    1.60    3    0      1.5  1.2
+       9.0   -0.8    2.20    3    0.9    1.5  1.3
+      10.1   -1.2    2.95    3    2.2    1.8  1.4
+      11.2   -1.7    3.50    3    4.2    2.2  1.6
+      12.3   -2.2    3.85    3    6.2    2.6  1.8
+      13.4   -2.75   4.20    3    7.8    3.0  2.2
+      14.6   -3.1    4.60    3    8.8    3.2  2.8
+      16.0   -3.65   5.55    3    9.4    3.4  3.4
+      17.5   -3.95   6.55    3   10.0    3.4  3.8
+      19.0   -4.00   7.40    3   10.2    3.4  4.0
+      20.3   -3.85   7.95    3   10.0    3.2  4.0
+      21.4   -3.55   8.10    3    9.4    2.8  4.0
+      22.4   -3.35   7.80    3    8.8    2.4  4.0
+      23.4   -3.05   7.00    3    8.2    2.2  4.0
+      24.6   -2.60   5.60    3    6.5    2.2  3.0   # here it rests on the diaphragm
+      26.0   -1.60   3.20    3    0      2.0  2.0
 """)
 FAT_PAD = _table("""
     # fat between the apex of the heart and the diaphragm
@@ -727,6 +730,7 @@ FAT_PAD = _table("""
       23.4    5.0   10.2     6    0      2.0  3.0
 """)
 _FAT_PAD_SEEN = 0.4  # how often
+_ROOM_ABOVE_DOMES = 16.0  # cm of lung along the beam, just above the diaphragm
 THYMUS = _table("""
     # of an infant; it gets lost in childhood
     #  y     right   left    z   thick   rounding
@@ -742,6 +746,9 @@ AZYGOS = np.array([-1.9, 9.1, -3, 0.35, 0.55, 0.7])  # the vein's arch: centre, 
 # %% ../../nbs/sim/04d_chest.ipynb #25e919b3
 _FIXED_ABOVE = 9.0  # y: above, breathing moves nothing (cm)
 _WIDER_BREATHED_OUT = 0.1  # of the heart, as a share of its width
+_HEART_ROOT_Y = 9.0  # above, no heart is larger or smaller (cm)
+_HEART_LIES = 0.09  # how far hearts lie flatter (standard deviation, share of the left part)
+_HEART_WAVES = 0.09  # of its borders (standard deviation, cm)
 
 
 def _with_breath(
@@ -764,11 +771,11 @@ def _heart_table(
     table = _with_breath(HEART, params)
     size = params["heart"] * (1 + _WIDER_BREATHED_OUT * (1 - params["inspiration"]))
     y = HEART[:, 0]
-    below_root = ((y - y[0]) / 6).clip(0, 1)
+    below_root = ((y - _HEART_ROOT_Y) / 6).clip(0, 1)
     grow = 1 + (size - 1) * below_root
     table[:, 1] *= grow
     table[:, 2] *= grow
-    table[:, 4] *= size
+    table[:, 4] *= np.sqrt(size)
     table[:, 5:] *= size
 
     # Its own form: the trunk more or less full, the ventricle round or straight.
@@ -777,6 +784,11 @@ def _heart_table(
     atrium = np.exp(-(((y - 18) / 2.5) ** 2))
     table[:, 2] += rng.normal(0, 0.22) * trunk + rng.normal(0.1, 0.3) * ventricle
     table[:, 1] += rng.normal(0, 0.2) * atrium
+
+    # It stands steep or lies flat: more to the left, and less high. No border is quite smooth.
+    lies = rng.normal(0, _HEART_LIES)
+    table[:, 2] += lies * (table[:, 2] - 2) * below_root
+    table[:, 1:3] += rng.normal(0, _HEART_WAVES, (len(y), 2)) * below_root[:, None]
     return table
 
 
@@ -824,7 +836,7 @@ _FORK_SPREADS = 0.1  # how far the fork is open or narrow: standard deviation of
 _FORK_Y = 8.7  # above, only the windpipe (cm)
 _WIDEST = 2.0  # cm; where the bronchi begin, pipes overlap
 _DEEPER = 1.25  # than wide
-_SHARE_OF_PIPE = 0.6  # of the mediastinum, at most
+_SHARE_OF_PIPE = 0.68  # of the mediastinum, at most
 _WALL_BESIDE_LUNG = 3.0  # cm of lung below which a pipe lies in the neck
 
 
@@ -858,6 +870,8 @@ def add_mediastinum(
         add_mediastinum_from_the_side(scene, params, rng)
         return
     room = scene.cm["lung"] + scene.cm["air"]
+    if "domes" in scene.masks:  # heart and vessels end there: behind a dome there is lung alone
+        room = np.where(scene.masks["domes"], np.maximum(room, _ROOM_ABOVE_DOMES), room)
     for table in [CORE, *_great_vessels(params, rng)]:
         _put_among_lung(scene, "mediastinum", table, room)
     scene.ball("mediastinum", "soft", AZYGOS, "lung")
