@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from common import CLASSES, ORIGINAL, TRIALS, Question, Table, made, markdown, per_cent, say
@@ -60,13 +61,6 @@ TABLES = (READINGS,)
 
 
 # --- sheets ---------------------------------------------------------------------------------------
-
-
-class Shown(NamedTuple):
-    "A film on a sheet."
-
-    number: int  # that stands below it
-    source: str  # 'original' or the edition
 
 
 def sheet_of(films: Sequence[tuple[int, Image.Image]]) -> Image.Image:
@@ -117,22 +111,15 @@ def prepare(edition: str, kind: str, count: int, seed: int) -> None:
     signs = "\n".join(f"  - `{name}`: {words}" for name, words in SIGNS.items())
     told = INSTRUCTIONS.format(kind=NAMES[kind], signs=signs)
     (folder / "instructions.md").write_text(told, encoding="utf-8")
-    key = [Shown(number, source) for number, (source, _) in enumerate(shuffled, 1)]
-    write_csv(key_of(edition, kind), key)
+    sources = [source for source, _ in shuffled]
+    key = pd.DataFrame({"number": range(1, len(films) + 1), "source": sources})
+    key.to_csv(key_of(edition, kind), index=False)
     say(f"{folder}: {len(films)} films")
 
 
 def key_of(edition: str, kind: str) -> Path:
     "The file that says where each film is from; not among what a reader gets."
     return FOLDER / f"key_{edition}_{kind}.csv"
-
-
-def write_csv(file: Path, rows: Sequence[NamedTuple]) -> None:
-    "Write rows with a header."
-    with file.open("w", encoding="utf-8", newline="") as lines:
-        writer = csv.writer(lines, lineterminator="\n")
-        writer.writerow(rows[0]._fields)
-        writer.writerows(rows)
 
 
 # --- answers --------------------------------------------------------------------------------------
@@ -167,8 +154,7 @@ def read_answers(file: Path, numbers: set[int]) -> list[Answer]:
 
 def read_key(file: Path) -> dict[int, str]:
     "Number → where the film is from: 'original' or an edition."
-    with file.open(encoding="utf-8", newline="") as lines:
-        return {int(row["number"]): row["source"] for row in csv.DictReader(lines)}
+    return pd.read_csv(file, index_col="number")["source"].to_dict()
 
 
 def reading(edition: str, kind: str, reader: int) -> Reading:

@@ -135,9 +135,6 @@ class _Whims(NamedTuple):
     shift: np.ndarray  # how far the whole rib lies lower, shape (2, 12) (cm)
 
 
-_NO_WHIMS = _Whims(*np.zeros((4, 2, 12)))
-
-
 def _draw_whims(
     rng: np.random.Generator,  # no two ribs are alike
 ) -> _Whims:
